@@ -1,1 +1,4 @@
 //! x
+
+#[cfg(feature = "release")]
+pub mod archive;
