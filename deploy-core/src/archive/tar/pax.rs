@@ -68,7 +68,7 @@ mod tests {
         for bytes in [
             &b"x"[..],
             b"9 path=a",
-            b"10 path=a\n",
+            b"11 path=a\n",
             b"8 path=a\n",
             b"+9 path=a\n",
             b"99999999999999999999 path=a\n",
