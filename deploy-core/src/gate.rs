@@ -1,0 +1,99 @@
+//! Whether a deployment may start now.
+
+use std::error::Error;
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::context::Context;
+use crate::failure::{Failure, FailureCode, Retry};
+use crate::model::{DeploymentId, DeploymentRequest, Timestamp};
+
+/// Says whether a deployment may start: a freeze, an approval, a ticket system.
+///
+/// It is asked when everything is prepared and the scheduled time has come, before the first host.
+///
+/// # Contract
+///
+/// 1. Asking changes nothing; it is asked again after a restart, and when the time of a `Held` has
+///    come.
+/// 2. An error counts as held, never as open.
+#[cfg_attr(
+    not(any(test, feature = "mock")),
+    diagnostic::on_unimplemented(
+        message = "`{Self}` is not a gate",
+        note = "implement `deploy_core::Gate`"
+    )
+)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait Gate: fmt::Debug + Send + Sync + 'static {
+    /// Says whether a deployment may start now.
+    ///
+    /// # Errors
+    ///
+    /// [`GateError`] when it could not be found out.
+    async fn check(
+        &self,
+        cx: Context,
+        deployment: DeploymentId,
+        request: DeploymentRequest,
+    ) -> Result<GateDecision, GateError>;
+}
+
+crate::wrappers::forward_async! {
+    Gate {
+        async fn check(&self, cx: Context, deployment: DeploymentId, request: DeploymentRequest) -> Result<GateDecision, GateError>;
+    }
+}
+
+/// What a gate says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GateDecision {
+    /// The deployment may start.
+    Open,
+    /// It may not start yet.
+    Held {
+        /// Why, in words.
+        reason: String,
+        /// When to ask again.
+        until: Timestamp,
+    },
+    /// It may never start.
+    Refused {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// A gate could not find out whether a deployment may start.
+#[derive(Debug, thiserror::Error)]
+#[error("the gate could not be asked")]
+#[non_exhaustive]
+pub struct GateError {
+    /// What failed.
+    #[source]
+    pub source: Box<dyn Error + Send + Sync>,
+}
+
+impl GateError {
+    /// Says what failed.
+    pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            source: source.into(),
+        }
+    }
+
+    /// Whether the same question is worth asking again: always.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        Retry::Immediately
+    }
+}
+
+impl From<&GateError> for Failure {
+    fn from(error: &GateError) -> Self {
+        Self::of(FailureCode::Internal, error).with_retry(error.retry())
+    }
+}

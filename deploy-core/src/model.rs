@@ -1,0 +1,35 @@
+//! The model: what a deployment is made of. Parsed, not validated: an invalid value cannot exist.
+
+mod digest;
+mod endpoint;
+mod host_path;
+mod monitor;
+mod name;
+mod outcome;
+mod package;
+mod release;
+mod release_task;
+mod request;
+mod rollout;
+pub(crate) mod span;
+mod target;
+mod text;
+mod timestamp;
+
+pub use digest::{Digests, Md5Digest, PackageDigests, Sha256Digest};
+pub use endpoint::Endpoint;
+pub use host_path::HostPath;
+pub use monitor::{Monitor, StatusRange};
+pub use name::{
+    AgentName, BusinessName, DeploymentId, HostAddress, HostName, ProjectName, ReleaseId, Tag,
+    TaskId,
+};
+pub use outcome::{HostResult, HostStatus, Outcome, ReleaseReport};
+pub use package::{PackageSource, PackageUrl};
+pub use release::{Hook, HookPoint, Hooks, ReleaseSpec, SharedPath};
+pub use release_task::{Fence, ReleaseTask};
+pub use request::{DeploymentRequest, Requirement};
+pub use rollout::{BatchSize, Percentage, RolloutSpec};
+pub use target::Target;
+pub use text::{RequirementId, RequirementName, WorkOrder};
+pub use timestamp::Timestamp;

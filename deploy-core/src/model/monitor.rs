@@ -1,0 +1,274 @@
+//! The monitoring address of a project, and what it must answer before a host counts as healthy.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::Serialize;
+use url::Url;
+
+use super::{HostAddress, HostName, span};
+use crate::document::{Decode, Invalid, Node, Value, decode_text, deserialize_by_decode};
+
+/// The monitoring address and when a host counts as healthy.
+///
+/// The address is a template: `{host.address}` and `{host.name}` stand for the host's. It is probed
+/// from the node that installs the release, every `interval`, until it answered as expected
+/// `successes` times in a row over at least `stable_for`, or `deadline` has passed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Monitor {
+    url: MonitorUrl,
+    /// The HTTP status that counts as healthy. 200 to 299 by default, because a redirect to a log-in
+    /// page is not health.
+    pub status: StatusRange,
+    /// A text that the body must contain, within its first 64 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contains: Option<String>,
+    /// How many healthy answers in a row are needed: 1 by default.
+    pub successes: u32,
+    /// How long the answers must stay healthy: not at all by default.
+    #[serde(serialize_with = "span::serialize")]
+    pub stable_for: Duration,
+    /// The pause between two probes: 1 s by default, which a small service does not notice.
+    #[serde(serialize_with = "span::serialize")]
+    pub interval: Duration,
+    /// How long one probe may take: 5 s by default.
+    #[serde(serialize_with = "span::serialize")]
+    pub timeout: Duration,
+    /// When to give up: 60 s by default, which gives a service of ordinary size time to start.
+    #[serde(serialize_with = "span::serialize")]
+    pub deadline: Duration,
+}
+
+impl Monitor {
+    /// Takes a template of an address, with the defaults for all else.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when it gives no http or https address, or names an unknown placeholder.
+    pub fn new(url: &str) -> Result<Self, Invalid> {
+        Ok(Self::with_defaults(url.parse()?))
+    }
+
+    fn with_defaults(url: MonitorUrl) -> Self {
+        Self {
+            url,
+            status: StatusRange::SUCCESS,
+            contains: None,
+            successes: 1,
+            stable_for: Duration::ZERO,
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(5),
+            deadline: Duration::from_secs(60),
+        }
+    }
+
+    /// The template of the address, as it was given.
+    #[must_use]
+    pub fn template(&self) -> &str {
+        &self.url.0
+    }
+
+    /// The address for one host.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when the host's name or address gives no valid URL in the template's place.
+    pub fn url_for(&self, name: &HostName, address: &HostAddress) -> Result<Url, Invalid> {
+        self.url.fill(name.as_str(), address.as_str())
+    }
+}
+
+impl Decode for Monitor {
+    fn decode(node: &Node<'_>) -> Option<Self> {
+        if matches!(node.value(), Value::Text(_)) {
+            return decode_text(node).map(Self::with_defaults);
+        }
+        let mut table = node.table()?;
+        let url = table.required("url");
+        let default = Self::with_defaults(MonitorUrl(String::new()));
+        let status = table.or("status", default.status);
+        let contains = table.optional("contains");
+        let successes = table.or("successes", default.successes);
+        let stable_for = table.or("stable_for", default.stable_for);
+        let interval = table.or("interval", default.interval);
+        let timeout = table.or("timeout", default.timeout);
+        let deadline = table.or("deadline", default.deadline);
+        if successes == Some(0) {
+            table.fault("successes", "the number 0", "at least 1");
+        }
+        for (key, value) in [
+            ("timeout", timeout),
+            ("deadline", deadline),
+            ("interval", interval),
+        ] {
+            if value == Some(Duration::ZERO) {
+                table.fault(key, "no time at all", "more than \"0s\"");
+            }
+        }
+        if let (Some(stable_for), Some(deadline)) = (stable_for, deadline)
+            && stable_for >= deadline
+        {
+            let allowed = format!("less than the deadline of {}", span::format(deadline));
+            table.fault("stable_for", span::format(stable_for), allowed);
+        }
+        table.finish();
+        Some(Self {
+            url: url?,
+            status: status?,
+            contains: contains?,
+            successes: successes?,
+            stable_for: stable_for?,
+            interval: interval?,
+            timeout: timeout?,
+            deadline: deadline?,
+        })
+    }
+}
+
+deserialize_by_decode!(Monitor);
+
+/// A template of an http or https address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+struct MonitorUrl(String);
+
+impl MonitorUrl {
+    fn fill(&self, name: &str, address: &str) -> Result<Url, Invalid> {
+        const ALLOWED: &str = "an http or https URL without credentials; {host.address} and {host.name} are filled in";
+        // An IPv6 address stands in brackets in a URL.
+        let address = if address.contains(':') {
+            format!("[{address}]")
+        } else {
+            address.to_owned()
+        };
+        let filled = self
+            .0
+            .replace("{host.address}", &address)
+            .replace("{host.name}", name);
+        let invalid = || Invalid::new(self.0.split(['?', '@']).next().unwrap_or(""), ALLOWED);
+        if filled.contains(['{', '}']) {
+            return Err(invalid());
+        }
+        let url = Url::parse(&filled).map_err(|_| invalid())?;
+        let clean = url.username().is_empty() && url.password().is_none();
+        if matches!(url.scheme(), "http" | "https") && url.has_host() && clean {
+            return Ok(url);
+        }
+        Err(invalid())
+    }
+}
+
+impl FromStr for MonitorUrl {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let template = Self(text.to_owned());
+        template.fill("host", "192.0.2.1")?;
+        Ok(template)
+    }
+}
+
+impl Decode for MonitorUrl {
+    fn decode(node: &Node<'_>) -> Option<Self> {
+        decode_text(node)
+    }
+}
+
+/// A range of HTTP statuses, both ends included, written as `200` or `200-299`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusRange {
+    first: u16,
+    last: u16,
+}
+
+impl StatusRange {
+    /// 200 to 299.
+    pub const SUCCESS: Self = Self {
+        first: 200,
+        last: 299,
+    };
+
+    /// Says whether a status lies in the range.
+    #[must_use]
+    pub fn contains(self, status: u16) -> bool {
+        (self.first..=self.last).contains(&status)
+    }
+}
+
+impl fmt::Display for StatusRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first == self.last {
+            write!(f, "{}", self.first)
+        } else {
+            write!(f, "{}-{}", self.first, self.last)
+        }
+    }
+}
+
+impl FromStr for StatusRange {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let status = |text: &str| text.parse().ok().filter(|s| (100..=599).contains(s));
+        match (status(first), status(last)) {
+            (Some(first), Some(last)) if first <= last => Ok(Self { first, last }),
+            _ => Err(Invalid::new(
+                text,
+                "an HTTP status or a range of them: \"200\", \"200-299\"",
+            )),
+        }
+    }
+}
+
+impl Serialize for StatusRange {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Decode for StatusRange {
+    fn decode(node: &Node<'_>) -> Option<Self> {
+        if let Value::Integer(status) = node.value() {
+            return status
+                .to_string()
+                .parse()
+                .map_or_else(|i| node.invalid(i), Some);
+        }
+        decode_text(node)
+    }
+}
+
+deserialize_by_decode!(StatusRange);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_filled_in_for_each_host() {
+        let monitor = Monitor::new("http://{host.address}:8080/{host.name}").unwrap();
+        let name = HostName::new("web-1").unwrap();
+        let url = |address: &str| monitor.url_for(&name, &HostAddress::new(address).unwrap());
+        assert_eq!(
+            url("10.0.0.1").unwrap().as_str(),
+            "http://10.0.0.1:8080/web-1"
+        );
+        assert_eq!(url("::1").unwrap().as_str(), "http://[::1]:8080/web-1");
+    }
+
+    #[test]
+    fn templates_that_give_no_address_are_refused() {
+        for bad in [
+            "",
+            "{host.ip}",
+            "http://{host.ip}/",
+            "ftp://{host.address}/",
+            "http://u:p@h/",
+        ] {
+            assert!(Monitor::new(bad).is_err(), "{bad}");
+        }
+    }
+}

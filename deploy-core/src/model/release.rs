@@ -1,0 +1,265 @@
+//! How a release is laid out and brought to life on a host.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::name::text_type;
+use super::span;
+use crate::document::{Decode, Invalid, Node, Value, decode_text, deserialize_by_decode};
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How a release is laid out and brought to life on a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ReleaseSpec {
+    /// How many good releases stay on the host, the current one included: 5 by default. The current
+    /// one and the one before it stay in any case.
+    pub keep: u32,
+    /// Paths that all releases of the project share, linked into each one.
+    pub shared: Vec<SharedPath>,
+    /// What runs on the host, and when.
+    pub hooks: Hooks,
+    /// Whether a host whose release fails after the switch goes back to the one before: yes by
+    /// default, because a host that serves a broken release helps nobody.
+    pub rollback: bool,
+    /// How long one host may take in all: 30 minutes by default, because a release that takes longer
+    /// is stuck more often than slow.
+    #[serde(serialize_with = "span::serialize")]
+    pub timeout: Duration,
+}
+
+impl Default for ReleaseSpec {
+    fn default() -> Self {
+        Self {
+            keep: 5,
+            shared: Vec::new(),
+            hooks: Hooks::default(),
+            rollback: true,
+            timeout: Duration::from_secs(30 * 60),
+        }
+    }
+}
+
+impl Decode for ReleaseSpec {
+    fn decode(node: &Node<'_>) -> Option<Self> {
+        let default = Self::default();
+        let mut table = node.table()?;
+        let keep = table.or("keep", default.keep);
+        let shared = table.or("shared", default.shared);
+        let hooks = table.or("hooks", default.hooks);
+        let rollback = table.or("rollback", default.rollback);
+        let timeout = table.or("timeout", default.timeout);
+        if let Some(keep) = keep
+            && !(1..=1000).contains(&keep)
+        {
+            table.fault(
+                "keep",
+                format!("the number {keep}"),
+                "a number from 1 to 1000",
+            );
+        }
+        if timeout == Some(Duration::ZERO) {
+            table.fault("timeout", "no time at all", "more than \"0s\"");
+        }
+        if let Some(shared) = &shared {
+            for (index, path) in shared.iter().enumerate() {
+                let inside = |other: &&SharedPath| path.is_inside(other);
+                if let Some(other) = shared[..index]
+                    .iter()
+                    .find(|o| inside(o) || o.is_inside(path))
+                {
+                    let found = format!("{path:?}, which overlaps {other:?}");
+                    table.fault("shared", found, "paths of which none lies in another");
+                }
+            }
+        }
+        table.finish();
+        Some(Self {
+            keep: keep?,
+            shared: shared?,
+            hooks: hooks?,
+            rollback: rollback?,
+            timeout: timeout?,
+        })
+    }
+}
+
+text_type!(
+    /// A path relative to the release, which all releases share.
+    SharedPath,
+    check_shared
+);
+
+fn check_shared(text: &str) -> Result<(), Invalid> {
+    let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+    let safe = text.len() <= 512 && !text.chars().any(char::is_control) && !text.starts_with('-');
+    if safe && text.split('/').all(plain) {
+        return Ok(());
+    }
+    Err(Invalid::new(
+        text,
+        "a relative path such as \"log\", without '.', '..' or an empty part",
+    ))
+}
+
+impl SharedPath {
+    fn is_inside(&self, other: &Self) -> bool {
+        let rest = self.as_str().strip_prefix(other.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// When a hook runs.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum HookPoint {
+    /// In the new release, before `current` points to it.
+    BeforeSwitch,
+    /// In the new release, after `current` points to it.
+    AfterSwitch,
+    /// In whatever release is current in the end, after the release failed. Its own failure is
+    /// recorded beside the first one and never hides it.
+    OnFailure,
+}
+
+impl HookPoint {
+    /// The name of the point, as documents have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BeforeSwitch => "before_switch",
+            Self::AfterSwitch => "after_switch",
+            Self::OnFailure => "on_failure",
+        }
+    }
+}
+
+impl fmt::Display for HookPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What runs on a host, and when; the hooks of one point run in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Hooks {
+    /// In the new release, before the switch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub before_switch: Vec<Hook>,
+    /// In the new release, after the switch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after_switch: Vec<Hook>,
+    /// After a failure.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub on_failure: Vec<Hook>,
+}
+
+impl Hooks {
+    /// The hooks of one point.
+    #[must_use]
+    pub fn at(&self, point: HookPoint) -> &[Hook] {
+        match point {
+            HookPoint::BeforeSwitch => &self.before_switch,
+            HookPoint::AfterSwitch => &self.after_switch,
+            HookPoint::OnFailure => &self.on_failure,
+        }
+    }
+}
+
+impl Decode for Hooks {
+    fn decode(node: &Node<'_>) -> Option<Self> {
+        let mut table = node.table()?;
+        let before_switch = table.or("before_switch", Vec::new());
+        let after_switch = table.or("after_switch", Vec::new());
+        let on_failure = table.or("on_failure", Vec::new());
+        table.finish();
+        Some(Self {
+            before_switch: before_switch?,
+            after_switch: after_switch?,
+            on_failure: on_failure?,
+        })
+    }
+}
+
+/// A command that runs on the host, in the release's directory, by `/bin/sh -c`.
+///
+/// The command is the author's own shell text. Facts of the deployment reach it only as environment
+/// variables (`DEPLOY_ID`, `DEPLOY_PROJECT`, …), never as part of the text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Hook {
+    /// The shell command.
+    pub run: String,
+    /// How long it may run: 10 minutes by default. Then it gets TERM, 5 s later KILL, both sent to
+    /// its whole process group.
+    #[serde(serialize_with = "span::serialize")]
+    pub timeout: Duration,
+}
+
+impl Hook {
+    /// Takes a shell command of 1 to 16,384 bytes without NUL, with the default timeout.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when it is empty, too long or holds a NUL.
+    pub fn new(run: impl Into<String>) -> Result<Self, Invalid> {
+        let run = run.into();
+        if run.trim().is_empty() || run.len() > 16_384 || run.contains('\0') {
+            return Err(Invalid::new(
+                &run,
+                "a shell command of 1 to 16384 bytes without NUL",
+            ));
+        }
+        Ok(Self {
+            run,
+            timeout: Duration::from_secs(600),
+        })
+    }
+
+    /// Sets how long it may run.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
+impl FromStr for Hook {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::new(text)
+    }
+}
+
+impl Decode for Hook {
+    fn decode(node: &Node<'_>) -> Option<Self> {
+        if matches!(node.value(), Value::Text(_)) {
+            return decode_text(node);
+        }
+        let mut table = node.table()?;
+        let run = table.node("run");
+        if run.is_none() {
+            table.fault("run", "nothing", "a shell command: it is required");
+        }
+        let timeout = table.optional("timeout");
+        if timeout == Some(Some(Duration::ZERO)) {
+            table.fault("timeout", "no time at all", "more than \"0s\"");
+        }
+        table.finish();
+        let hook: Self = decode_text(&run?)?;
+        Some(match timeout? {
+            Some(timeout) => hook.with_timeout(timeout),
+            None => hook,
+        })
+    }
+}
+
+deserialize_by_decode!(ReleaseSpec, Hooks, Hook);

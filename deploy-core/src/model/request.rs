@@ -1,0 +1,185 @@
+//! What a person or a system files: the task deployment data.
+
+use serde::Serialize;
+
+use super::{
+    BusinessName, DeploymentId, Monitor, PackageSource, ProjectName, ReleaseSpec, RequirementId,
+    RequirementName, RolloutSpec, Timestamp, WorkOrder,
+};
+use crate::document::{Decode, Node, Value, decode_text, deserialize_by_decode};
+
+/// A request: what to deploy, for whom, why, when and how.
+///
+/// Only business, project and package are required. Unknown keys are refused, except those that
+/// begin with `x-`, which are the writer's own.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DeploymentRequest {
+    /// The id of the deployment, when the caller chooses it. The same id filed again is the same
+    /// deployment, so a caller that was cut off can ask again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<DeploymentId>,
+    /// The business that the project belongs to.
+    pub business: BusinessName,
+    /// The project to deploy.
+    pub project: ProjectName,
+    /// The package to deploy.
+    pub package: PackageSource,
+    /// The number of the work order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work_order: Option<WorkOrder>,
+    /// The requirement that the deployment delivers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requirement: Option<Requirement>,
+    /// The scheduled time: no host is touched before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// The monitoring address, where the project has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<Monitor>,
+    /// The order in which hosts are done.
+    pub rollout: RolloutSpec,
+    /// How the release is laid out and brought to life on each host.
+    pub release: ReleaseSpec,
+}
+
+impl DeploymentRequest {
+    /// Asks for a package to be deployed to a project's hosts, with defaults for all else.
+    #[must_use]
+    pub fn new(business: BusinessName, project: ProjectName, package: PackageSource) -> Self {
+        Self {
+            id: None,
+            business,
+            project,
+            package,
+            work_order: None,
+            requirement: None,
+            not_before: None,
+            monitor: None,
+            rollout: RolloutSpec::default(),
+            release: ReleaseSpec::default(),
+        }
+    }
+
+    /// Chooses the id of the deployment.
+    #[must_use]
+    pub fn with_id(mut self, id: DeploymentId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// Sets the number of the work order.
+    #[must_use]
+    pub fn with_work_order(mut self, work_order: WorkOrder) -> Self {
+        self.work_order = Some(work_order);
+        self
+    }
+
+    /// Sets the requirement.
+    #[must_use]
+    pub fn with_requirement(mut self, requirement: Requirement) -> Self {
+        self.requirement = Some(requirement);
+        self
+    }
+
+    /// Sets the scheduled time.
+    #[must_use]
+    pub fn with_not_before(mut self, not_before: Timestamp) -> Self {
+        self.not_before = Some(not_before);
+        self
+    }
+
+    /// Sets the monitoring address.
+    #[must_use]
+    pub fn with_monitor(mut self, monitor: Monitor) -> Self {
+        self.monitor = Some(monitor);
+        self
+    }
+
+    /// Sets the order in which hosts are done.
+    #[must_use]
+    pub fn with_rollout(mut self, rollout: RolloutSpec) -> Self {
+        self.rollout = rollout;
+        self
+    }
+
+    /// Sets how the release is laid out.
+    #[must_use]
+    pub fn with_release(mut self, release: ReleaseSpec) -> Self {
+        self.release = release;
+        self
+    }
+}
+
+impl Decode for DeploymentRequest {
+    fn decode(node: &Node<'_>) -> Option<Self> {
+        let mut table = node.table()?;
+        let id = table.optional("id");
+        let business = table.required("business");
+        let project = table.required("project");
+        let package = table.required("package");
+        let work_order = table.optional("work_order");
+        let requirement = table.optional("requirement");
+        let not_before = table.optional("not_before");
+        let monitor = table.optional("monitor");
+        let rollout = table.or("rollout", RolloutSpec::default());
+        let release = table.or("release", ReleaseSpec::default());
+        table.finish();
+        Some(Self {
+            id: id?,
+            business: business?,
+            project: project?,
+            package: package?,
+            work_order: work_order?,
+            requirement: requirement?,
+            not_before: not_before?,
+            monitor: monitor?,
+            rollout: rollout?,
+            release: release?,
+        })
+    }
+}
+
+/// The requirement that a deployment delivers. Written as a table, or as its number alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Requirement {
+    /// The number of the requirement.
+    pub id: RequirementId,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<RequirementName>,
+}
+
+impl Requirement {
+    /// Names a requirement by its number.
+    #[must_use]
+    pub fn new(id: RequirementId) -> Self {
+        Self { id, name: None }
+    }
+
+    /// Sets its name.
+    #[must_use]
+    pub fn with_name(mut self, name: RequirementName) -> Self {
+        self.name = Some(name);
+        self
+    }
+}
+
+impl Decode for Requirement {
+    fn decode(node: &Node<'_>) -> Option<Self> {
+        if matches!(node.value(), Value::Text(_)) {
+            return decode_text(node).map(Self::new);
+        }
+        let mut table = node.table()?;
+        let id = table.required("id");
+        let name = table.optional("name");
+        table.finish();
+        Some(Self {
+            id: id?,
+            name: name?,
+        })
+    }
+}
+
+deserialize_by_decode!(DeploymentRequest, Requirement);

@@ -1,0 +1,41 @@
+//! Texts that people give a deployment, carried along and never interpreted.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::name::text_type;
+use crate::document::{Decode, Invalid, Node, decode_text, deserialize_by_decode};
+
+fn check_reference(text: &str) -> Result<(), Invalid> {
+    check_text(text, 128)
+}
+
+fn check_title(text: &str) -> Result<(), Invalid> {
+    check_text(text, 512)
+}
+
+fn check_text(text: &str, longest: usize) -> Result<(), Invalid> {
+    if !text.trim().is_empty() && text.len() <= longest && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    let allowed = format!("1 to {longest} bytes of text on one line, without control characters");
+    Err(Invalid::new(text, allowed))
+}
+
+text_type!(
+    /// The number of the work order that asks for a deployment.
+    WorkOrder,
+    check_reference
+);
+text_type!(
+    /// The number of the requirement that a deployment delivers.
+    RequirementId,
+    check_reference
+);
+text_type!(
+    /// The name of the requirement that a deployment delivers.
+    RequirementName,
+    check_title
+);
