@@ -1,6 +1,8 @@
 //! The model, the traits and the two engines of an embeddable deployment engine.
 
 mod agent;
+#[cfg(feature = "release")]
+pub mod archive;
 mod cancel;
 mod clock;
 mod connector;
