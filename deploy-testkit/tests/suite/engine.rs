@@ -258,7 +258,7 @@ async fn a_new_process_goes_on_where_the_old_one_was_and_does_no_host_again() {
     drop((node, deployment));
 
     let world = world.restarted();
-    world.executor.script(samples::host(2), HostScript::succeed());
+    world.executor.release(&samples::host(2));
     let node = world.node().await;
     let deployment = node.deployment(DeploymentId::new("d1").unwrap());
     let report = deployment.wait().await.unwrap();
@@ -284,7 +284,7 @@ async fn a_shutdown_hands_back_what_runs_and_takes_nothing_new() {
     assert!(matches!(refused, Err(NodeError::ShuttingDown)), "{refused:?}");
     assert_eq!(deployment.state().await.unwrap().outcome, None);
 
-    world.executor.script(samples::host(1), HostScript::succeed());
+    world.executor.release(&samples::host(1));
     let node = world.node().await;
     let deployment = node.deployment(deployment.id().clone());
     assert!(deployment.wait().await.unwrap().succeeded());
