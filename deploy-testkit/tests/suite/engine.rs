@@ -179,6 +179,7 @@ async fn the_same_request_twice_is_one_deployment_and_another_of_its_id_is_refus
 async fn two_deployments_of_a_project_never_run_at_once_and_those_of_two_do() {
     let world = World::new(1);
     world.executor.script(samples::host(1), HostScript::hang());
+    world.executor.script(samples::host(1), HostScript::succeed());
     let node = world.node().await;
     let first = node.submit(request("d1", &["1"])).await.unwrap();
     world.executor.hanging(&samples::host(1)).await;
@@ -186,10 +187,9 @@ async fn two_deployments_of_a_project_never_run_at_once_and_those_of_two_do() {
     let mut elsewhere = request("d3", &["1"]);
     elsewhere.project = samples::project("search");
     let elsewhere = node.submit(elsewhere).await.unwrap();
-    until(&elsewhere, "dispatched").await;
+    assert!(elsewhere.wait().await.unwrap().succeeded());
     assert_eq!(second.state().await.unwrap().phase, Phase::Preparing);
     assert!(second.state().await.unwrap().hosts.is_empty());
-    world.executor.script(samples::host(1), HostScript::succeed());
     world.executor.release(&samples::host(1));
     assert!(first.wait().await.unwrap().succeeded());
     assert!(second.wait().await.unwrap().succeeded());
