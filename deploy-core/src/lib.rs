@@ -1,10 +1,13 @@
 //! The model, the traits and the two engines of an embeddable deployment engine.
 
+mod agent;
 mod cancel;
 mod clock;
 mod connector;
 mod context;
+mod control;
 pub mod document;
+mod engine;
 mod event;
 mod executor;
 mod failure;
@@ -17,17 +20,22 @@ mod pipe;
 mod prober;
 mod queue;
 mod release_step;
+mod report;
 mod resolver;
 mod secret;
+mod state;
 mod summary;
 mod task;
 mod verifier;
 mod wrappers;
 
+pub use agent::{AgentNode, AgentNodeBuilder};
 pub use cancel::CancelToken;
 pub use clock::{Clock, SystemClock};
 pub use connector::{CommandIo, ConnectError, Connector, Exit, Session, SessionError};
 pub use context::Context;
+pub use control::{ControlNode, ControlNodeBuilder, Deployment};
+pub use engine::{Accepted, BuildError, EventStream, NodeError};
 pub use event::{Event, Fact, Sequence};
 pub use executor::{ExecuteError, Executor, FnExecutor, SchemeExecutor};
 pub use failure::{Failure, FailureCode, Retry};
@@ -46,8 +54,10 @@ pub use queue::{
     Settlement, TaskPlace,
 };
 pub use release_step::Step;
+pub use report::DeploymentReport;
 pub use resolver::{AgentResolver, FnResolver, ResolveError};
 pub use secret::Secret;
+pub use state::{Dispatch, Hold, HostState, Phase, Subject, TaskState};
 pub use summary::TaskSummary;
 pub use task::{DeploymentTask, Task, TaskRecord};
 pub use verifier::{FnVerifier, VerifiedPackage, Verifier, VerifyError};
