@@ -62,6 +62,14 @@ impl UrlPolicy {
         Ok(self)
     }
 
+    /// Allows the host and port of a URL, whatever its addresses are.
+    pub(crate) fn allow_url(mut self, url: &Url) -> Result<Self, Invalid> {
+        let authority =
+            Authority::of(url).ok_or_else(|| Invalid::new(url.as_str(), "an http or https URL"))?;
+        self.named.insert(authority);
+        Ok(self)
+    }
+
     /// Allows nothing but these hosts and ports, and what [`UrlPolicy::allow`] names. Their addresses
     /// are still checked.
     ///

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use deploy_core::Secret;
+use deploy_core::document::Invalid;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::redirect;
@@ -83,6 +85,23 @@ impl Transport {
             Verdict::Checked => &self.checked,
             Verdict::Named => &self.named,
         })
+    }
+}
+
+/// The value of the `Authorization` header for a bearer token.
+pub(crate) fn bearer(token: &Secret) -> Result<HeaderValue, ConfigureError> {
+    let plain = |byte: u8| byte.is_ascii_graphic();
+    let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+    match value {
+        Ok(mut value) if !token.expose().is_empty() && token.expose().bytes().all(plain) => {
+            value.set_sensitive(true);
+            Ok(value)
+        }
+        // The text itself is not repeated: it is a secret.
+        _ => Err(ConfigureError::Invalid(Invalid::new(
+            "another text",
+            "a token of printable ASCII characters, without spaces",
+        ))),
     }
 }
 

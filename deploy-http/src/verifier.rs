@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deploy_core::model::{PackageDigests, PackageSource, Sha256Digest};
-use deploy_core::{Context, Secret, VerifiedPackage, Verifier, VerifyError};
+use deploy_core::{Context, VerifiedPackage, Verifier, VerifyError};
+use reqwest::header::HeaderValue;
 
 pub use self::builder::HttpVerifierBuilder;
 use self::download::Download;
@@ -53,7 +54,8 @@ struct Inner {
     transport: Transport,
     store: Store,
     flights: Flights,
-    credentials: BTreeMap<Authority, Secret>,
+    /// The `Authorization` header for each host and port.
+    credentials: BTreeMap<Authority, HeaderValue>,
     limits: Limits,
     files: bool,
 }

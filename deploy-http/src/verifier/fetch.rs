@@ -114,11 +114,7 @@ impl Inner {
         let client = client.map_err(|reason| Trouble::refused(shown, reason.to_string()))?;
         let mut headers = HeaderMap::new();
         if let Some(token) = Authority::of(url).and_then(|to| self.credentials.get(&to)) {
-            // The builder took only tokens that can stand in a header.
-            if let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", token.expose())) {
-                value.set_sensitive(true);
-                headers.insert(AUTHORIZATION, value);
-            }
+            headers.insert(AUTHORIZATION, token.clone());
         }
         if let Some(resume) = resume {
             if let Ok(range) = HeaderValue::try_from(format!("bytes={}-", resume.offset)) {
