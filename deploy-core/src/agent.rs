@@ -26,7 +26,6 @@ pub struct AgentNode {
 
 impl AgentNode {
     /// Begins to put an agent node together.
-    #[must_use]
     pub fn builder() -> AgentNodeBuilder {
         AgentNodeBuilder::default()
     }

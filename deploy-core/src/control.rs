@@ -47,7 +47,6 @@ pub struct ControlNode {
 
 impl ControlNode {
     /// Begins to put a control node together.
-    #[must_use]
     pub fn builder() -> ControlNodeBuilder {
         ControlNodeBuilder::default()
     }

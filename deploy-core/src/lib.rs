@@ -12,6 +12,7 @@ mod event;
 mod executor;
 mod failure;
 mod gate;
+pub mod inventory;
 mod journal;
 pub mod model;
 mod observer;
@@ -40,6 +41,7 @@ pub use event::{Event, Fact, Sequence};
 pub use executor::{ExecuteError, Executor, FnExecutor, SchemeExecutor};
 pub use failure::{Failure, FailureCode, Retry};
 pub use gate::{Gate, GateDecision, GateError};
+pub use inventory::{Inventory, InventoryError};
 pub use journal::{Journal, JournalError, JournalQuery};
 pub use observer::{FnObserver, NullObserver, Observer, TracingObserver};
 #[cfg(feature = "toml")]

@@ -21,7 +21,7 @@ pub(super) fn batches(hosts: &[Target], spec: &RolloutSpec) -> Vec<Vec<HostName>
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::model::{Endpoint, HostAddress, HostPath};
     use proptest::prelude::*;

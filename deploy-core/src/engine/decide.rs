@@ -204,3 +204,6 @@ fn not_started(state: &TaskState, outcome: Outcome) -> Vec<HostResult> {
     let left = state.hosts.iter().filter(|host| host.result.is_none());
     left.map(|host| result(&host.target.host)).collect()
 }
+
+#[cfg(test)]
+mod tests;

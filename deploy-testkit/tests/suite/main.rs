@@ -1,0 +1,4 @@
+//! The behaviour of the test kit.
+
+mod fakes;
+mod virtual_clock;
