@@ -129,6 +129,10 @@ impl UrlPolicy {
         let address = match url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
             Some(Host::Ipv6(address)) => IpAddr::V6(address),
+            // RFC 6761: whatever a resolver says, these are names of this machine.
+            Some(Host::Domain(_)) if !self.loopback && authority.is_localhost() => {
+                return Err(Forbidden::new("a name of this machine"));
+            }
             Some(Host::Domain(_)) | None => return Ok(Verdict::Checked),
         };
         self.check_address(address).map(|()| Verdict::Checked)
@@ -210,6 +214,10 @@ impl Authority {
         let mut authority = Self::of(&url).ok_or_else(invalid)?;
         authority.port = port;
         Ok(authority)
+    }
+
+    fn is_localhost(&self) -> bool {
+        self.host == "localhost" || self.host.ends_with(".localhost")
     }
 
     /// The host and port that a URL goes to.

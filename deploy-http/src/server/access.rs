@@ -44,6 +44,10 @@ impl AccessTokens {
     /// # Errors
     ///
     /// `ShortToken` when it has fewer than 16 bytes, `RepeatedToken` when it was given before.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "whoever gives a token away need not keep it"
+    )]
     pub fn with(
         mut self,
         name: impl Into<String>,
@@ -56,7 +60,6 @@ impl AccessTokens {
             return Err(ConfigureError::ShortToken { name, least });
         }
         let hash = Sha256Digest::of(token.expose().as_bytes());
-        drop(token);
         if self.find(&hash).is_some() {
             return Err(ConfigureError::RepeatedToken { name });
         }

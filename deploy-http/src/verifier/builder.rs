@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_core::Secret;
-use reqwest::header::HeaderValue;
 
 use super::flight::Flights;
 use super::store::Store;
@@ -25,7 +24,7 @@ pub struct HttpVerifierBuilder {
     cache_size: u64,
     policy: UrlPolicy,
     trust: Trust,
-    credentials: BTreeMap<Authority, HeaderValue>,
+    credentials: Vec<(String, Secret)>,
     limits: Limits,
     files: bool,
 }
@@ -37,7 +36,7 @@ impl HttpVerifierBuilder {
             cache_size: 20 * GIB,
             policy: UrlPolicy::default(),
             trust: Trust::default(),
-            credentials: BTreeMap::new(),
+            credentials: Vec::new(),
             limits: Limits {
                 max_size: 16 * GIB,
                 idle: Duration::from_secs(30),
@@ -69,14 +68,9 @@ impl HttpVerifierBuilder {
 
     /// Sends a bearer token to one host and port, such as `packages.internal:443`, and to no other,
     /// also not after a redirect.
-    ///
-    /// # Errors
-    ///
-    /// `Invalid` when the text is no host and port, or the token cannot stand in a header.
-    pub fn bearer_for(mut self, authority: &str, token: &Secret) -> Result<Self, ConfigureError> {
-        let authority = Authority::new(authority).map_err(ConfigureError::Invalid)?;
-        self.credentials.insert(authority, bearer(token)?);
-        Ok(self)
+    pub fn bearer_for(mut self, authority: impl Into<String>, token: Secret) -> Self {
+        self.credentials.push((authority.into(), token));
+        self
     }
 
     /// Reads packages from `file:` addresses too. Off by default: whoever files a request could have
@@ -132,18 +126,23 @@ impl HttpVerifierBuilder {
     ///
     /// # Errors
     ///
-    /// `Cache` when the directory cannot be used, `RootCertificate` when a certificate is not one,
-    /// `Client` when there is no client.
+    /// `Cache` when the directory cannot be used, `Invalid` when a host and port or a token is not
+    /// one, `RootCertificate` when a certificate is not one, `Client` when there is no client.
     pub fn build(self) -> Result<HttpVerifier, ConfigureError> {
         /// A server in the same network answers in milliseconds; this allows for a lost packet or two.
         const CONNECT: Duration = Duration::from_secs(10);
+        let mut credentials = BTreeMap::new();
+        for (authority, token) in &self.credentials {
+            let authority = Authority::new(authority).map_err(ConfigureError::Invalid)?;
+            credentials.insert(authority, bearer(token)?);
+        }
         let store = Store::open(&self.cache, self.cache_size)
             .map_err(|source| ConfigureError::Cache { source })?;
         let inner = Inner {
             transport: Transport::new(self.policy, &self.trust, CONNECT)?,
             store,
             flights: Flights::default(),
-            credentials: self.credentials,
+            credentials,
             limits: self.limits,
             files: self.files,
         };
