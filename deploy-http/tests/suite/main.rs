@@ -1,0 +1,12 @@
+//! Behaviour of the HTTP parts over real sockets on the loopback interface.
+
+mod agent_api;
+mod connections;
+mod downloads;
+mod executor;
+mod golden;
+mod package_cache;
+mod prober;
+mod redirects;
+mod support;
+mod url_policy;
