@@ -1,5 +1,7 @@
 //! The model, the traits and the two engines of an embeddable deployment engine.
 
+#[cfg(feature = "release")]
+pub mod archive;
 mod cancel;
 mod clock;
 mod connector;
