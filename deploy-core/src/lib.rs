@@ -18,6 +18,8 @@ mod parser;
 mod pipe;
 mod prober;
 mod queue;
+#[cfg(feature = "release")]
+pub mod release;
 mod release_step;
 mod resolver;
 mod secret;
@@ -28,7 +30,9 @@ mod wrappers;
 
 pub use cancel::CancelToken;
 pub use clock::{Clock, SystemClock};
-pub use connector::{CommandIo, ConnectError, Connector, Exit, Session, SessionError};
+pub use connector::{
+    CommandIo, ConnectError, Connector, Exit, SchemeConnector, Session, SessionError,
+};
 pub use context::Context;
 pub use event::{Event, Fact, Sequence};
 pub use executor::{ExecuteError, Executor, FnExecutor, SchemeExecutor};
@@ -47,6 +51,8 @@ pub use queue::{
     Claim, DeadLetter, LeaseToken, Pushed, Queue, QueueAdmin, QueueError, QueueStatistics,
     Settlement, TaskPlace,
 };
+#[cfg(feature = "release")]
+pub use release::{LocalConnector, LocalSession, ReleaseExecutor, ReleaseExecutorBuilder};
 pub use release_step::Step;
 pub use resolver::{AgentResolver, FnResolver, ResolveError};
 pub use secret::Secret;
