@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
 use crate::event::{Event, Fact, Sequence};
-use crate::model::{TaskId, Timestamp};
+use crate::model::{HostResult, TaskId, Timestamp};
 use crate::observer::{NullObserver, Observer};
 
 /// What every piece of work is told.
@@ -25,6 +25,9 @@ pub struct Context {
     pub attempt: u32,
     /// Where facts are reported while the work goes on.
     pub observer: Arc<dyn Observer>,
+    /// How hosts of the task ended in an earlier attempt. An executor that keeps no record of its
+    /// own repeats these results and leaves those hosts alone.
+    pub known: Vec<HostResult>,
 }
 
 impl Context {
@@ -37,6 +40,7 @@ impl Context {
             deadline: None,
             attempt: 1,
             observer: Arc::new(NullObserver),
+            known: Vec::new(),
         }
     }
 
@@ -68,6 +72,13 @@ impl Context {
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
+        self
+    }
+
+    /// Sets how hosts of the task ended in an earlier attempt.
+    #[must_use]
+    pub fn with_known(mut self, known: Vec<HostResult>) -> Self {
+        self.known = known;
         self
     }
 

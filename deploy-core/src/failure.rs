@@ -77,6 +77,8 @@ pub enum FailureCode {
     Cancelled,
     /// The connection was lost in the middle; what happened on the other side is not known.
     Unknown,
+    /// A gate refused the deployment.
+    GateRefused,
     /// The rollout stopped before this host's turn.
     RolloutStopped,
     /// A queue, a journal or a cache could not be written or read.
@@ -109,6 +111,7 @@ impl FailureCode {
             Self::TimedOut => "timed_out",
             Self::Cancelled => "cancelled",
             Self::Unknown => "unknown",
+            Self::GateRefused => "gate_refused",
             Self::RolloutStopped => "rollout_stopped",
             Self::Storage => "storage",
             Self::Internal => "internal",

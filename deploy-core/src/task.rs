@@ -159,6 +159,40 @@ pub struct TaskRecord {
 }
 
 impl TaskRecord {
+    /// Makes the record of a task that is due at once, for a queue that reads it back from a store.
+    #[must_use]
+    pub fn new(id: TaskId, kind: impl Into<String>, payload: impl Into<Arc<[u8]>>) -> Self {
+        Self {
+            id,
+            kind: kind.into(),
+            payload: payload.into(),
+            due: None,
+            exclusive_key: None,
+            priority: 0,
+        }
+    }
+
+    /// Sets when it may be claimed for the first time.
+    #[must_use]
+    pub fn with_due(mut self, due: Timestamp) -> Self {
+        self.due = Some(due);
+        self
+    }
+
+    /// Sets the key that excludes others.
+    #[must_use]
+    pub fn with_exclusive_key(mut self, key: impl Into<String>) -> Self {
+        self.exclusive_key = Some(key.into());
+        self
+    }
+
+    /// Sets the priority.
+    #[must_use]
+    pub fn with_priority(mut self, priority: i32) -> Self {
+        self.priority = priority;
+        self
+    }
+
     /// Takes down a task.
     #[must_use]
     pub fn of(task: &dyn Task) -> Self {

@@ -1,1 +1,5 @@
-//! x
+//! Hosts reached over SSH, with nothing on them but sshd: not written yet.
+//!
+//! The connector will implement `deploy_core::Connector` over ssh2 (libssh2); the release on the host
+//! is the one of `deploy_core::release`, which needs no more than a session that runs a script. Until
+//! then, hosts are reached through an agent, or directly with `deploy_core::LocalConnector`.

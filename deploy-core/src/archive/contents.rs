@@ -22,6 +22,7 @@ pub struct PackageContents {
 
 impl PackageContents {
     /// Says what a package holds, for those who know it without reading it (tests, fakes).
+    #[must_use]
     pub fn new(format: PackageFormat, entries: u64, files: u64, unpacked_bytes: u64) -> Self {
         Self {
             format,

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::failure::{Failure, FailureCode, Retry};
 
 /// The longest piece of an entry's name that an error shows; the rest is cut.
 const SHOWN_CHARS: usize = 120;
@@ -52,7 +55,7 @@ pub enum ArchiveError {
         source: Option<io::Error>,
     },
     /// The system failed to read the package (then `path` is its file name) or to write the release.
-    #[error("failed to access {}", path.display())]
+    #[error("failed to access {path:?}")]
     Io {
         /// The file or directory in question.
         path: PathBuf,
@@ -105,6 +108,21 @@ impl fmt::Display for Limit {
 }
 
 impl ArchiveError {
+    /// Whether the same package is worth unpacking again: only where the system failed, after a
+    /// pause in which somebody may make room.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Io { .. } => Retry::After(Duration::from_secs(10)),
+            Self::Escapes { .. }
+            | Self::Forbidden { .. }
+            | Self::Duplicate { .. }
+            | Self::TooLarge { .. }
+            | Self::Damaged { .. }
+            | Self::Interrupted => Retry::Never,
+        }
+    }
+
     pub(super) fn escapes(entry: &[u8], reason: &'static str) -> Self {
         Self::Escapes {
             entry: shown(entry),
@@ -137,6 +155,24 @@ impl ArchiveError {
     }
 }
 
+impl From<&ArchiveError> for Failure {
+    fn from(error: &ArchiveError) -> Self {
+        let code = match error {
+            ArchiveError::Escapes { .. }
+            | ArchiveError::Forbidden { .. }
+            | ArchiveError::Duplicate { .. }
+            | ArchiveError::TooLarge { .. }
+            | ArchiveError::Damaged { .. } => FailureCode::PackageRefused,
+            ArchiveError::Io { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FailureCode::HostFull,
+                _ => FailureCode::HostFailed,
+            },
+            ArchiveError::Interrupted => FailureCode::Cancelled,
+        };
+        Self::of(code, error).with_retry(error.retry())
+    }
+}
+
 /// Escapes a name from a package, so that it can neither forge a line nor flood a log.
 fn shown(name: &[u8]) -> String {
     // No character is longer than four bytes, so more than this is never shown anyway.
@@ -162,6 +198,27 @@ mod tests {
             "{shown}"
         );
         assert_eq!(shown.chars().count(), SHOWN_CHARS + 1);
+    }
+
+    #[test]
+    fn what_the_package_does_wrong_is_final_and_what_the_system_does_is_not() {
+        let full = ArchiveError::Io {
+            path: "/releases/1/f".into(),
+            source: io::ErrorKind::StorageFull.into(),
+        };
+        for (error, code, worth_it) in [
+            (
+                ArchiveError::duplicate("a"),
+                FailureCode::PackageRefused,
+                false,
+            ),
+            (ArchiveError::Interrupted, FailureCode::Cancelled, false),
+            (full, FailureCode::HostFull, true),
+        ] {
+            let failure = Failure::from(&error);
+            assert_eq!(failure.code, code);
+            assert_eq!(failure.retry.is_worth_it(), worth_it);
+        }
     }
 
     #[test]

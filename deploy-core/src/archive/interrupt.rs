@@ -12,6 +12,7 @@ pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
     /// Makes a flag that is not raised.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -22,6 +23,7 @@ impl Interrupt {
     }
 
     /// Says whether the flag is raised.
+    #[must_use]
     pub fn is_raised(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

@@ -43,6 +43,7 @@ impl Default for UnpackLimits {
 
 impl UnpackLimits {
     /// Starts from the defaults.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }

@@ -159,7 +159,7 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// Records a fault of one key, for rules that span several.
+    /// Records a fault of one key, or of a path below one, for rules that span several.
     pub fn fault(&self, key: &str, found: impl Into<String>, allowed: impl Into<String>) {
         self.faults
             .borrow_mut()
@@ -173,24 +173,29 @@ impl<'a> Table<'a> {
                 continue;
             }
             let allowed = format!("one of the keys {}", self.known.join(", "));
-            let mut fault = Fault::new(self.path_of(key), "an unknown key", allowed);
+            let path = self.path_of(&shown_key(key));
+            let mut fault = Fault::new(path, "an unknown key", allowed);
             fault.nearest = nearest(key, &self.known).map(str::to_owned);
             self.faults.borrow_mut().push(fault);
         }
     }
 
     fn path_of(&self, key: &str) -> String {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        let key = if !key.is_empty() && key.len() <= 64 && key.chars().all(plain) {
-            key.to_owned()
-        } else {
-            super::fault::quoted(key)
-        };
         if self.path.is_empty() {
-            key
+            key.to_owned()
         } else {
             format!("{}.{key}", self.path)
         }
+    }
+}
+
+/// A key of the document's own, for a path: as it is where it is plain, quoted otherwise.
+fn shown_key(key: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !key.is_empty() && key.len() <= 64 && key.chars().all(plain) {
+        key.to_owned()
+    } else {
+        super::fault::quoted(key)
     }
 }
 

@@ -73,7 +73,8 @@ pub(super) use text_type;
 const NAME: &str = "1 to 63 of the characters a-z, 0-9, '.', '_' and '-', the first a letter or digit, without '..'";
 
 /// What an id may look like.
-const ID: &str = "1 to 128 of the characters A-Z, a-z, 0-9, '.', '_' and '-', the first a letter or digit, without '..'";
+const ID: &str =
+    "of the characters A-Z, a-z, 0-9, '.', '_' and '-', the first a letter or digit, without '..'";
 
 fn check_name(text: &str) -> Result<(), Invalid> {
     let head = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -83,10 +84,20 @@ fn check_name(text: &str) -> Result<(), Invalid> {
 }
 
 fn check_id(text: &str) -> Result<(), Invalid> {
+    check_id_of(text, 64)
+}
+
+/// A task's id is a deployment's, with the numbers of its parts behind it.
+fn check_task_id(text: &str) -> Result<(), Invalid> {
+    check_id_of(text, 128)
+}
+
+fn check_id_of(text: &str, longest: usize) -> Result<(), Invalid> {
     let head = |c: u8| c.is_ascii_alphanumeric();
-    check_token(text, 128, head)
+    let allowed = || Invalid::new(text, format!("1 to {longest} {ID}"));
+    check_token(text, longest, head)
         .then_some(())
-        .ok_or_else(|| Invalid::new(text, ID))
+        .ok_or_else(allowed)
 }
 
 fn check_token(text: &str, longest: usize, head: fn(u8) -> bool) -> bool {
@@ -134,7 +145,7 @@ text_type!(
 text_type!(
     /// The id of a task, unique in its queue: the same id pushed again is the same task.
     TaskId,
-    check_id
+    check_task_id
 );
 text_type!(
     /// The name of a release's directory on a host.
@@ -152,6 +163,15 @@ impl DeploymentId {
     #[must_use]
     pub fn generate() -> Self {
         Self(Uuid::now_v7().to_string())
+    }
+}
+
+impl TaskId {
+    /// The id of the `number`-th part of this task, the same each time it is asked for.
+    ///
+    /// Parts nest twice: a deployment's part is an agent's task, whose part is an executor's.
+    pub(crate) fn part(&self, number: usize) -> Self {
+        Self(format!("{}.{number}", self.0))
     }
 }
 

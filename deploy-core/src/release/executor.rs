@@ -1,7 +1,6 @@
 //! Carrying out release tasks on hosts that are reached directly.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -14,7 +13,7 @@ use crate::cancel::CancelToken;
 use crate::connector::Connector;
 use crate::context::Context;
 use crate::executor::{ExecuteError, Executor};
-use crate::failure::{Failure, FailureCode, Retry};
+use crate::failure::{Failure, FailureCode};
 use crate::model::{Monitor, ReleaseReport, ReleaseTask};
 use crate::prober::Prober;
 use crate::verifier::{VerifiedPackage, Verifier, VerifyError};

@@ -11,7 +11,7 @@ use super::report::Reporter;
 use super::script::HostPlan;
 use super::state::HostRun;
 use crate::archive::Interrupt;
-use crate::connector::{ConnectError, Connector as _, Session};
+use crate::connector::{ConnectError, Session};
 use crate::context::Context;
 use crate::event::Fact;
 use crate::failure::{Failure, FailureCode};

@@ -4,11 +4,13 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
 use super::jail::{Jail, Package, tree};
+
+const INSTALL: &str = "apt-get install tar gzip xz-utils zstd zip python3";
 
 /// Runs a tool with `input` and gives back what it wrote.
 pub(crate) fn filter(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
@@ -16,22 +18,30 @@ pub(crate) fn filter(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8>
 }
 
 fn run(directory: &Path, program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    let output = output(directory, program, arguments, input);
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {output:?}"
+    );
+    output.stdout
+}
+
+/// Runs a tool in a directory, whatever it thinks of its input.
+pub(crate) fn output(directory: &Path, program: &str, arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(program)
         .args(arguments)
         .current_dir(directory)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| {
-            panic!("{program}: {error}; apt-get install tar gzip xz-utils zstd zip python3")
-        });
+        .unwrap_or_else(|error| panic!("{program}: {error}; {INSTALL}"));
     let mut stdin = child.stdin.take().unwrap();
-    let output = std::thread::scope(|scope| {
-        scope.spawn(move || stdin.write_all(input));
+    std::thread::scope(|scope| {
+        // A tool need not read to the end.
+        scope.spawn(move || stdin.write_all(input).ok());
         child.wait_with_output().unwrap()
-    });
-    assert!(output.status.success(), "{program} {arguments:?}");
-    output.stdout
+    })
 }
 
 /// A tree with everything a release may hold.

@@ -159,3 +159,26 @@ fn a_raised_interrupt_stops_both() {
         assert_eq!(jail.used(), 0);
     }
 }
+
+#[test]
+fn an_interrupt_in_the_middle_of_a_file_stops_it() {
+    let bomb = Package::new("bomb.tar.gz", bomb(gzip));
+    let (jail, interrupt) = (Jail::new(), Interrupt::new());
+    let file = bomb.file();
+    let limits = limits().with_ratio(u64::MAX);
+    let unpacked = std::thread::scope(|scope| {
+        let into = jail.inside();
+        let (limits, flag) = (&limits, interrupt.clone());
+        let unpacking = scope.spawn(move || unpack(&file, "bomb.tar.gz", &into, limits, &flag));
+        while jail.used() == 0 && !unpacking.is_finished() {
+            std::thread::yield_now();
+        }
+        interrupt.raise();
+        unpacking.join().unwrap()
+    });
+    assert!(
+        matches!(unpacked, Err(ArchiveError::Interrupted)),
+        "{unpacked:?}"
+    );
+    assert!(jail.used() < GIB as u64);
+}

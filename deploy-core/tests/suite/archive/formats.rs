@@ -158,6 +158,6 @@ fn a_missing_directory_is_named() {
     );
     assert_eq!(
         error.unwrap_err().to_string(),
-        "failed to access /nowhere/at/all"
+        "failed to access \"/nowhere/at/all\""
     );
 }

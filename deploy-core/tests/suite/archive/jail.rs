@@ -171,6 +171,12 @@ pub(crate) fn tree(root: &Path) -> Vec<String> {
         .collect()
 }
 
+/// The paths of everything below a directory.
+pub(crate) fn names(root: &Path) -> Vec<String> {
+    let name = |path: &PathBuf| path.strip_prefix(root).unwrap().display().to_string();
+    walk(root).iter().map(name).collect()
+}
+
 /// Everything below a directory, sorted, without following links.
 fn walk(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -210,4 +216,42 @@ fn outside(root: &Path) -> String {
         .unwrap();
     }
     text
+}
+
+#[test]
+#[should_panic(expected = "the outside")]
+fn a_file_written_outside_is_noticed() {
+    let jail = Jail::new();
+    fs::write(jail.inside().join("../../etc/new"), "").unwrap();
+    jail.assert_intact();
+}
+
+#[test]
+#[should_panic(expected = "the outside")]
+fn a_mode_changed_outside_is_noticed() {
+    let jail = Jail::new();
+    fs::set_permissions(
+        jail.root.path().join("x"),
+        fs::Permissions::from_mode(0o777),
+    )
+    .unwrap();
+    jail.assert_intact();
+}
+
+#[test]
+#[should_panic(expected = "leads to")]
+fn a_link_that_leads_outside_is_noticed() {
+    let jail = Jail::new();
+    symlink("../secret", jail.inside().join("l")).unwrap();
+    jail.assert_intact();
+}
+
+#[test]
+#[should_panic(expected = "f")]
+fn a_setuid_file_is_noticed() {
+    let jail = Jail::new();
+    let file = jail.inside().join("f");
+    fs::write(&file, "").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o4755)).unwrap();
+    jail.assert_intact();
 }

@@ -1,9 +1,12 @@
 //! Random and mutated packages: no panic, nothing outside, and one verdict of both functions.
 
+use std::collections::BTreeSet;
+
 use deploy_core::archive::{Interrupt, UnpackLimits, inspect};
 use proptest::prelude::*;
 
-use super::jail::{Jail, Package};
+use super::benign::{filter, output};
+use super::jail::{Jail, Package, names};
 use super::tar_builder::{Tar, gzip, zstd};
 use super::zip_builder::{Entry, Zip};
 
@@ -46,6 +49,41 @@ fn assert_harmless(name: &str, bytes: Vec<u8>) -> Result<(), TestCaseError> {
             prop_assert_eq!(inspected.to_string(), unpacked.to_string());
         }
         (inspected, unpacked) => prop_assert!(false, "{inspected:?} but {unpacked:?}"),
+    }
+    Ok(())
+}
+
+/// Fails if a package that we accept is listed differently by the usual tool.
+///
+/// It may refuse what we accept, for a date or an owner that we do not look at. It need not list
+/// the directories that are implied, nor the root.
+fn assert_listed_alike(name: &str, bytes: &[u8], listing: &[&str]) -> Result<(), TestCaseError> {
+    let jail = Jail::new();
+    if jail.unpack(&Package::new(name, bytes.to_vec())).is_err() {
+        return Ok(());
+    }
+    let output = output(&jail.inside(), listing[0], &listing[1..], bytes);
+    if !output.status.success() {
+        return Ok(());
+    }
+    let listed: BTreeSet<String> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| {
+            line.split('/')
+                .filter(|c| !matches!(*c, "" | "."))
+                .collect::<Vec<_>>()
+        })
+        .filter(|path| !path.is_empty())
+        .map(|path| path.join("/"))
+        .collect();
+    let ours: BTreeSet<String> = names(&jail.inside()).into_iter().collect();
+    let unknown: Vec<_> = listed.difference(&ours).collect();
+    prop_assert!(unknown.is_empty(), "only the tool lists {unknown:?}");
+    for name in ours.difference(&listed) {
+        let implied = format!("{name}/");
+        let below = ours.iter().any(|other| other.starts_with(&implied));
+        prop_assert!(below, "only we list {name:?}");
     }
     Ok(())
 }
@@ -119,12 +157,30 @@ proptest! {
     }
 
     #[test]
-    fn a_mutated_xz_is_harmless(bytes in mutated(super::benign::filter("xz", &["-c"], &tar()))) {
+    fn a_mutated_xz_is_harmless(bytes in mutated(filter("xz", &["-c"], &tar()))) {
         assert_harmless("app.tar.xz", bytes)?;
     }
 
     #[test]
     fn a_mutated_zip_is_harmless(bytes in mutated(zip())) {
         assert_harmless("app.zip", bytes)?;
+    }
+
+    #[test]
+    fn sec_c05_a_mutated_tar_is_listed_as_gnu_tar_lists_it(bytes in mutated(tar())) {
+        let listing = ["tar", "--quoting-style=literal", "-tf", "-"];
+        assert_listed_alike("app.tar", &resealed(bytes), &listing)?;
+    }
+}
+
+proptest! {
+    // Each case starts an interpreter.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn sec_c03_a_mutated_zip_is_listed_as_python_lists_it(bytes in mutated(zip())) {
+        let script = "import io, sys, zipfile
+print('\\n'.join(zipfile.ZipFile(io.BytesIO(sys.stdin.buffer.read())).namelist()))";
+        assert_listed_alike("app.zip", &bytes, &["python3", "-c", script])?;
     }
 }

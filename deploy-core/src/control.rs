@@ -1,0 +1,173 @@
+//! The control node: takes requests, resolves, verifies, schedules, rolls out, records.
+
+mod builder;
+
+use std::sync::Arc;
+
+pub use builder::ControlNodeBuilder;
+
+use crate::engine::{Accepted, Engine, EventStream, NodeError, exclusive_key};
+use crate::event::{Fact, Sequence};
+use crate::journal::JournalQuery;
+use crate::model::{DeploymentId, DeploymentRequest, TaskId};
+use crate::report::DeploymentReport;
+use crate::state::{Subject, TaskState};
+use crate::summary::TaskSummary;
+use crate::task::{DeploymentTask, TaskRecord};
+
+/// The control node. Cheap to clone; when the last clone is dropped its workers let go of what they
+/// are at, and whoever opens the same queue and journal next goes on with it.
+///
+/// ```no_run
+/// # async fn example(
+/// #     resolver: impl deploy_core::AgentResolver, verifier: impl deploy_core::Verifier,
+/// #     executor: impl deploy_core::Executor, queue: impl deploy_core::Queue,
+/// #     journal: impl deploy_core::Journal, request: deploy_core::model::DeploymentRequest,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
+/// use deploy_core::ControlNode;
+///
+/// let node = ControlNode::builder()
+///     .resolver(resolver)
+///     .verifier(verifier)
+///     .executor(executor)
+///     .queue(queue)
+///     .journal(journal)
+///     .build()
+///     .await?;
+/// let deployment = node.submit(request).await?;
+/// let report = deployment.wait().await?;
+/// println!("{}: {}", report.deployment, report.outcome);
+/// node.shutdown().await;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ControlNode {
+    engine: Arc<Engine>,
+}
+
+impl ControlNode {
+    /// Begins to put a control node together.
+    pub fn builder() -> ControlNodeBuilder {
+        ControlNodeBuilder::default()
+    }
+
+    /// Takes a request. When this has answered, the deployment is kept: it comes to its end also
+    /// when this process is killed now and another one opens the same queue and journal.
+    ///
+    /// A request whose id was submitted before, with the same content, is the same deployment.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` when the id is taken by another request, `Busy`, `ShuttingDown`, `Storage`.
+    ///
+    /// Cancel safety: when the future is dropped it is open whether the request was taken; submit it
+    /// again with the same id.
+    pub async fn submit(&self, request: DeploymentRequest) -> Result<Deployment, NodeError> {
+        let id = request.id.clone().unwrap_or_else(DeploymentId::generate);
+        let request = Box::new(request.with_id(id.clone()));
+        let subject = Subject::Deployment {
+            id: id.clone(),
+            request: request.clone(),
+        };
+        let task = DeploymentTask::new(id.clone(), exclusive_key(&subject));
+        let fact = Fact::Accepted {
+            deployment: id.clone(),
+            request,
+        };
+        let (Accepted::New | Accepted::Known) =
+            self.engine.accept(fact, TaskRecord::of(&task)).await?;
+        Ok(self.deployment(id))
+    }
+
+    /// The handle of a deployment, known or not.
+    #[must_use]
+    pub fn deployment(&self, id: DeploymentId) -> Deployment {
+        Deployment {
+            engine: Arc::clone(&self.engine),
+            task: TaskId::from(&id),
+            id,
+        }
+    }
+
+    /// The deployments that match a query, those accepted last first.
+    ///
+    /// # Errors
+    ///
+    /// `Storage`.
+    pub async fn history(&self, query: JournalQuery) -> Result<Vec<TaskSummary>, NodeError> {
+        self.engine.list(query).await
+    }
+
+    /// Shuts down, in this order: nothing new is taken; no further host is started; what runs is
+    /// waited for as long as the builder's `drain` says; what is left is let go and handed back to
+    /// the queue, for the next process to go on with. Agents go on by themselves in the meantime.
+    ///
+    /// Cancel safety: when the future is dropped the shutdown goes on without its end being awaited.
+    pub async fn shutdown(&self) {
+        self.engine.shutdown().await;
+    }
+}
+
+/// The handle of a deployment.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    engine: Arc<Engine>,
+    task: TaskId,
+    id: DeploymentId,
+}
+
+impl Deployment {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &DeploymentId {
+        &self.id
+    }
+
+    /// How far it has come.
+    ///
+    /// # Errors
+    ///
+    /// `Unknown`, `Storage`.
+    pub async fn state(&self) -> Result<TaskState, NodeError> {
+        self.engine.state(&self.task).await
+    }
+
+    /// Its events after a number, those that are recorded and those to come, up to its end. Begin
+    /// with [`Sequence::START`]; go on after a break with the number of the last event seen.
+    #[must_use]
+    pub fn events(&self, after: Sequence) -> EventStream {
+        self.engine.events(&self.task, after)
+    }
+
+    /// Waits for its end. Cancel safety: safe.
+    ///
+    /// # Errors
+    ///
+    /// `Unknown`, `Storage`.
+    pub async fn wait(&self) -> Result<DeploymentReport, NodeError> {
+        let mut state = self.state().await?;
+        let mut events = self.events(state.last);
+        while state.outcome.is_none() {
+            match events.next().await {
+                Some(event) => state.apply(&event?),
+                None => break,
+            }
+        }
+        DeploymentReport::of(&state).ok_or(NodeError::Unknown {
+            id: self.task.clone(),
+        })
+    }
+
+    /// Cancels it: no further host is started, hosts that are being done are stopped where they stay
+    /// whole, and it ends as cancelled unless every host serves the release by then. Hosts that
+    /// already serve it keep it. Doing so again, or after its end, changes nothing.
+    ///
+    /// `reason` says who wants it and why; it is recorded.
+    ///
+    /// # Errors
+    ///
+    /// `Unknown`, `Storage`.
+    pub async fn cancel(&self, reason: &str) -> Result<(), NodeError> {
+        self.engine.cancel(&self.task, reason).await
+    }
+}

@@ -1,0 +1,24 @@
+//! The engine that both nodes share: take a durable task, do its hosts in batches, record facts,
+//! finish.
+//!
+//! What to do next is decided by pure code ([`decide`]) from the task's state, which is a fold over
+//! its journal ([`TaskState`](crate::TaskState)). A [`driver`] carries the decisions out for one
+//! task; [`workers`] claim tasks and drive them; a [`node`] holds it all together. The control node
+//! and the agent node are thin wrappers around the latter.
+
+mod assembly;
+mod batches;
+mod book;
+mod decide;
+mod driver;
+mod fence;
+mod node;
+mod progress;
+mod stream;
+mod workers;
+
+pub use assembly::BuildError;
+pub(crate) use assembly::{NodeParts, node_setters};
+pub use node::{Accepted, NodeError};
+pub(crate) use node::{Engine, Role, exclusive_key};
+pub use stream::EventStream;

@@ -1,0 +1,161 @@
+//! The entries of an inventory.
+
+use serde::Serialize;
+
+use super::HostPattern;
+use crate::document::{Decode, Node, Value, deserialize_by_decode};
+use crate::model::{
+    AgentName, BusinessName, Endpoint, HostAddress, HostName, HostPath, ProjectName, Tag,
+};
+
+/// Where an agent, and the hosts it manages, are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cloud {
+    /// In a private cloud. The default.
+    #[default]
+    Private,
+    /// In a public cloud.
+    Public,
+}
+
+impl Decode for Cloud {
+    fn decode(node: &Node<'_>) -> Option<Self> {
+        match node.value() {
+            Value::Text(text) if text == "private" => Some(Self::Private),
+            Value::Text(text) if text == "public" => Some(Self::Public),
+            _ => node.refuse("\"private\" or \"public\""),
+        }
+    }
+}
+
+/// An agent node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Agent {
+    /// Its name.
+    pub name: AgentName,
+    /// Where it is.
+    pub cloud: Cloud,
+    /// Its API, over http or https.
+    pub endpoint: Endpoint,
+    /// The file that holds the token for its API, relative to the inventory's directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<String>,
+}
+
+impl Decode for Agent {
+    fn decode(node: &Node<'_>) -> Option<Self> {
+        let mut table = node.table()?;
+        let name = table.required("name");
+        let cloud = table.or("cloud", Cloud::default());
+        let endpoint: Option<Endpoint> = table.required("endpoint");
+        let token_file = table.optional("token_file");
+        if let Some(endpoint) = &endpoint
+            && !matches!(endpoint.scheme(), "http" | "https")
+        {
+            table.fault(
+                "endpoint",
+                format!("{endpoint:?}"),
+                "a URL of the scheme http or https",
+            );
+        }
+        table.finish();
+        Some(Self {
+            name: name?,
+            cloud: cloud?,
+            endpoint: endpoint?,
+            token_file: token_file?,
+        })
+    }
+}
+
+/// A host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Host {
+    /// Its name.
+    pub name: HostName,
+    /// Its address.
+    pub address: HostAddress,
+    /// The agent that manages it. Either this or `endpoint` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentName>,
+    /// How it is reached without an agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
+    /// Its tags.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+}
+
+impl Decode for Host {
+    fn decode(node: &Node<'_>) -> Option<Self> {
+        let mut table = node.table()?;
+        let name = table.required("name");
+        let address = table.required("address");
+        let agent: Option<Option<AgentName>> = table.optional("agent");
+        let endpoint: Option<Option<Endpoint>> = table.optional("endpoint");
+        let tags = table.or("tags", Vec::new());
+        table.finish();
+        match (&agent, &endpoint) {
+            (Some(Some(_)), Some(Some(_))) => {
+                return node.refuse("a host with either agent or endpoint");
+            }
+            (Some(None), Some(None)) => return node.refuse("a host with an agent or an endpoint"),
+            (_, Some(Some(endpoint))) if matches!(endpoint.scheme(), "http" | "https") => {
+                return node.refuse("an agent for a host that is reached over http or https");
+            }
+            _ => {}
+        }
+        Some(Self {
+            name: name?,
+            address: address?,
+            agent: agent?,
+            endpoint: endpoint?,
+            tags: tags?,
+        })
+    }
+}
+
+/// A project, and where it lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Project {
+    /// The business that it belongs to.
+    pub business: BusinessName,
+    /// Its name.
+    pub name: ProjectName,
+    /// The hosts that it has. Written as one pattern or as a list.
+    pub hosts: Vec<HostPattern>,
+    /// Where its releases live on each host.
+    pub root: HostPath,
+}
+
+impl Decode for Project {
+    fn decode(node: &Node<'_>) -> Option<Self> {
+        let mut table = node.table()?;
+        let business = table.required("business");
+        let name = table.required("name");
+        let hosts = match table.node("hosts") {
+            Some(node) if matches!(node.value(), Value::Text(_)) => {
+                HostPattern::decode(&node).map(|pattern| vec![pattern])
+            }
+            Some(node) => Vec::decode(&node),
+            None => {
+                table.fault("hosts", "nothing", "a value: it is required");
+                None
+            }
+        };
+        let root = table.required("root");
+        table.finish();
+        Some(Self {
+            business: business?,
+            name: name?,
+            hosts: hosts?,
+            root: root?,
+        })
+    }
+}
+
+deserialize_by_decode!(Cloud, Agent, Host, Project);

@@ -1,0 +1,174 @@
+//! What a journal knows of its tasks without reading their events, and who follows them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use deploy_core::model::{TaskId, Timestamp};
+use deploy_core::{Event, JournalError, JournalQuery, Sequence, TaskSummary};
+use tokio::sync::Notify;
+
+/// What a journal knows of a task: where its events end, and its summary when its first event is one
+/// that accepts a task.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "disk", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Card {
+    pub(crate) last: Sequence,
+    pub(crate) summary: Option<TaskSummary>,
+}
+
+/// The tasks of a journal, in the order of its lists.
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    cards: HashMap<TaskId, Card>,
+    accepted: BTreeSet<(Timestamp, TaskId)>,
+    pub(crate) closed: bool,
+}
+
+impl Catalog {
+    /// Checks that events go on where a task's events end; the card that the task then has.
+    pub(crate) fn check(&self, events: &[Event]) -> Result<Option<(TaskId, Card)>, JournalError> {
+        if self.closed {
+            return Err(JournalError::Closed);
+        }
+        let Some(first) = events.first() else {
+            return Ok(None);
+        };
+        let mut card = self.cards.get(&first.task).cloned().unwrap_or_default();
+        let last = card.last;
+        for event in events {
+            if event.task != first.task || event.sequence != card.last.plus(1) {
+                let (task, found) = (first.task.clone(), event.sequence);
+                return Err(JournalError::Conflict { task, last, found });
+            }
+            match &mut card.summary {
+                Some(summary) => summary.apply(event),
+                None if card.last == Sequence::START => card.summary = TaskSummary::of(event),
+                None => {}
+            }
+            card.last = event.sequence;
+        }
+        Ok(Some((first.task.clone(), card)))
+    }
+
+    /// Puts in, or replaces, the card of a task.
+    pub(crate) fn put(&mut self, task: TaskId, card: Card) {
+        if let Some(summary) = &card.summary {
+            self.accepted.insert((summary.accepted_at, task.clone()));
+        }
+        self.cards.insert(task, card);
+    }
+
+    /// Takes out the card of a task.
+    pub(crate) fn remove(&mut self, task: &TaskId) -> Option<Card> {
+        let card = self.cards.remove(task)?;
+        if let Some(summary) = &card.summary {
+            self.accepted.remove(&(summary.accepted_at, task.clone()));
+        }
+        Some(card)
+    }
+
+    /// Where a task's events end.
+    pub(crate) fn last(&self, task: &TaskId) -> Sequence {
+        self.cards
+            .get(task)
+            .map_or(Sequence::START, |card| card.last)
+    }
+
+    /// The tasks that match, those accepted last first.
+    pub(crate) fn list(&self, query: &JournalQuery) -> Vec<TaskSummary> {
+        let summary = |task: &TaskId| self.cards.get(task)?.summary.as_ref();
+        let limit = query.limit.unwrap_or(JournalQuery::LIMIT);
+        let end = match &query.after {
+            None => None,
+            Some(after) => match summary(after) {
+                Some(last) => Some((last.accepted_at, after.clone())),
+                // Nobody can say where the page ended; to begin anew would never end.
+                None => return Vec::new(),
+            },
+        };
+        self.accepted
+            .iter()
+            .rev()
+            .skip_while(|key| end.as_ref().is_some_and(|end| *key >= end))
+            .filter_map(|(_, task)| summary(task))
+            .filter(|summary| query.matches(summary))
+            .take(limit)
+            .cloned()
+            .collect()
+    }
+}
+
+/// Those who wait for a task's next event.
+#[derive(Debug, Default)]
+pub(crate) struct Followers(Mutex<HashMap<TaskId, Arc<Notify>>>);
+
+impl Followers {
+    /// Wakes those who follow a task.
+    pub(crate) fn wake(&self, task: &TaskId) {
+        if let Some(follower) = self.lock().remove(task) {
+            follower.notify_waiters();
+        }
+    }
+
+    /// Wakes all.
+    pub(crate) fn wake_all(&self) {
+        for (_, follower) in self.lock().drain() {
+            follower.notify_waiters();
+        }
+    }
+
+    /// Waits until `look` finds something; it is asked again after each wake.
+    pub(crate) async fn until<R>(
+        &self,
+        task: &TaskId,
+        mut look: impl FnMut() -> Option<R> + Send,
+    ) -> R {
+        loop {
+            let seat = self.sit_down(task);
+            let woken = seat.follower.notified();
+            tokio::pin!(woken);
+            // Whoever wakes from here on is heard, so nothing falls between looking and waiting.
+            woken.as_mut().enable();
+            if let Some(found) = look() {
+                return found;
+            }
+            woken.await;
+        }
+    }
+
+    fn sit_down<'a>(&'a self, task: &'a TaskId) -> Seat<'a> {
+        let mut followers = self.lock();
+        let follower = match followers.get(task) {
+            Some(follower) => Arc::clone(follower),
+            None => Arc::clone(followers.entry(task.clone()).or_default()),
+        };
+        Seat {
+            followers: self,
+            task,
+            follower,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TaskId, Arc<Notify>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A follower's place. The last to leave clears the table.
+struct Seat<'a> {
+    followers: &'a Followers,
+    task: &'a TaskId,
+    follower: Arc<Notify>,
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        let mut followers = self.followers.lock();
+        // The table's own and ours: nobody else follows.
+        if followers.get(self.task).is_some_and(|follower| {
+            Arc::ptr_eq(follower, &self.follower) && Arc::strong_count(follower) == 2
+        }) {
+            followers.remove(self.task);
+        }
+    }
+}

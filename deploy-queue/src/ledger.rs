@@ -1,0 +1,424 @@
+//! The lease rules as pure state: what a queue knows, and what each call makes of it.
+//!
+//! Every method is given the present time and says what became of which task. Nothing here waits,
+//! reads a clock, or keeps a task's content: the memory and the disk queue share it.
+
+mod entry;
+mod look;
+mod ready;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use deploy_core::model::{TaskId, Timestamp};
+use deploy_core::{Failure, FailureCode, LeaseToken, QueueError, Settlement, TaskRecord};
+
+use crate::config::Backoff;
+pub(crate) use entry::{Change, Death, Fingerprint, Leased};
+use entry::{Entry, Lease, Place};
+use ready::Ready;
+
+/// The limits of a ledger.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) capacity: u64,
+    pub(crate) max_payload: u64,
+    pub(crate) backoff: Backoff,
+    pub(crate) max_attempts: Option<u32>,
+}
+
+/// What a queue knows of its tasks.
+///
+/// A task is known by its order: the number of its push. Orders and claim numbers only grow.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    limits: Limits,
+    tasks: HashMap<u64, Entry>,
+    orders: HashMap<Arc<TaskId>, u64>,
+    ready: Ready,
+    delayed: BTreeSet<(Timestamp, u64)>,
+    leases: BTreeSet<(Timestamp, u64)>,
+    dead: BTreeMap<Arc<TaskId>, u64>,
+    next_order: u64,
+    next_claim: u64,
+}
+
+impl Ledger {
+    /// Knows no task yet. Claims are numbered on from `next_claim`.
+    pub(crate) fn new(limits: Limits, next_claim: u64) -> Self {
+        Self {
+            limits,
+            tasks: HashMap::new(),
+            orders: HashMap::new(),
+            ready: Ready::default(),
+            delayed: BTreeSet::new(),
+            leases: BTreeSet::new(),
+            dead: BTreeMap::new(),
+            next_order: 1,
+            next_claim,
+        }
+    }
+
+    /// Takes in a task: its order, or `None` when the same task is there already.
+    pub(crate) fn push(
+        &mut self,
+        task: &TaskRecord,
+        fingerprint: Fingerprint,
+        now: Timestamp,
+    ) -> Result<Option<u64>, QueueError> {
+        if let Some(known) = self
+            .orders
+            .get(&task.id)
+            .and_then(|order| self.tasks.get(order))
+        {
+            return if known.fingerprint == fingerprint {
+                Ok(None)
+            } else {
+                Err(QueueError::Conflict {
+                    id: task.id.clone(),
+                })
+            };
+        }
+        let (size, limit) = (task.payload.len() as u64, self.limits.max_payload);
+        if size > limit {
+            return Err(QueueError::TooLarge { size, limit });
+        }
+        let limit = self.limits.capacity;
+        if self.tasks.len() as u64 >= limit {
+            return Err(QueueError::Full { limit });
+        }
+        let order = self.next_order;
+        let due = task.due.unwrap_or(now);
+        self.restore(
+            order,
+            task,
+            fingerprint,
+            Change::Waits {
+                order,
+                due,
+                attempts: 0,
+            },
+        );
+        self.tick_delayed(now);
+        Ok(Some(order))
+    }
+
+    /// Takes in a task as it was kept, waiting or dead.
+    pub(crate) fn restore(
+        &mut self,
+        order: u64,
+        task: &TaskRecord,
+        fingerprint: Fingerprint,
+        kept: Change,
+    ) {
+        let (due, attempts, death) = match kept {
+            Change::Waits { due, attempts, .. } => (due, attempts, None),
+            Change::Dies {
+                due,
+                attempts,
+                death,
+                ..
+            } => (due, attempts, Some(Box::new(death))),
+            Change::Goes { .. } => return,
+        };
+        self.next_order = self.next_order.max(order + 1);
+        let id = Arc::new(task.id.clone());
+        self.orders.insert(Arc::clone(&id), order);
+        let place = match death {
+            Some(death) => {
+                self.dead.insert(Arc::clone(&id), order);
+                Place::Dead(death)
+            }
+            None => {
+                self.delayed.insert((due, order));
+                Place::Delayed
+            }
+        };
+        let entry = Entry {
+            id,
+            kind: self.ready.share(&task.kind),
+            key: task.exclusive_key.as_deref().map(Arc::from),
+            priority: task.priority,
+            due,
+            attempts,
+            fingerprint,
+            place,
+        };
+        self.tasks.insert(order, entry);
+    }
+
+    /// Lets time pass: what has come due can be claimed, and leases that were not renewed end.
+    pub(crate) fn tick(&mut self, now: Timestamp) -> Vec<Change> {
+        self.tick_delayed(now);
+        let mut changes = Vec::new();
+        while let Some(&(until, order)) = self.leases.first()
+            && until <= now
+        {
+            let attempts = self.tasks.get(&order).map_or(0, |entry| entry.attempts);
+            if self
+                .limits
+                .max_attempts
+                .is_some_and(|most| attempts >= most)
+            {
+                let message =
+                    format!("the lease of attempt {attempts} ran out, and it was the last");
+                let failure = Failure::new(FailureCode::TimedOut, message);
+                changes.extend(self.set_aside(order, failure, now));
+            } else {
+                self.end_lease(order);
+                self.wait(order, None, now);
+            }
+        }
+        changes
+    }
+
+    fn tick_delayed(&mut self, now: Timestamp) {
+        while let Some(&(due, order)) = self.delayed.first()
+            && due <= now
+        {
+            self.delayed.remove(&(due, order));
+            if let Some(entry) = self.tasks.get_mut(&order) {
+                entry.place = Place::Ready;
+                self.ready
+                    .insert(&entry.kind, entry.key.as_ref(), entry.rank(order));
+            }
+        }
+    }
+
+    /// When something changes by the mere passing of time.
+    pub(crate) fn next_tick(&self) -> Option<Timestamp> {
+        let first = |times: &BTreeSet<(Timestamp, u64)>| times.first().map(|(at, _)| *at);
+        first(&self.delayed)
+            .into_iter()
+            .chain(first(&self.leases))
+            .min()
+    }
+
+    /// Says whether any task can be claimed.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Hands the next task of some kinds to a worker.
+    pub(crate) fn claim(
+        &mut self,
+        worker: &str,
+        kinds: &[String],
+        lease: Duration,
+        now: Timestamp,
+    ) -> Option<Leased> {
+        let rank = self.ready.first(kinds)?;
+        let order = rank.2;
+        let entry = self.tasks.get_mut(&order)?;
+        self.ready.remove(&entry.kind, entry.key.as_ref(), rank);
+        if let Some(key) = &entry.key {
+            self.ready.hold(key);
+        }
+        let number = self.next_claim;
+        self.next_claim += 1;
+        let until = now.plus(lease);
+        self.leases.insert((until, order));
+        entry.attempts = entry.attempts.saturating_add(1);
+        let (due, attempts) = (entry.due, entry.attempts);
+        entry.place = Place::Claimed(Box::new(Lease {
+            number,
+            worker: worker.to_owned(),
+            until,
+        }));
+        Some(Leased {
+            order,
+            token: LeaseToken::new((*entry.id).clone(), worker.to_owned(), number),
+            attempt: attempts,
+            change: Change::Waits {
+                order,
+                due,
+                attempts,
+            },
+        })
+    }
+
+    /// Takes a task back from a worker that never saw it.
+    pub(crate) fn give_back(&mut self, token: &LeaseToken, now: Timestamp) -> Option<Change> {
+        let order = self.leased(token).ok()?;
+        self.end_lease(order);
+        self.undo_attempt(order);
+        Some(self.wait(order, None, now))
+    }
+
+    /// Lets a lease last for `lease` from now.
+    pub(crate) fn renew(
+        &mut self,
+        token: &LeaseToken,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<(), QueueError> {
+        let order = self.leased(token)?;
+        if let Some(Entry {
+            place: Place::Claimed(held),
+            ..
+        }) = self.tasks.get_mut(&order)
+        {
+            self.leases.remove(&(held.until, order));
+            held.until = now.plus(lease);
+            self.leases.insert((held.until, order));
+        }
+        Ok(())
+    }
+
+    /// Ends a lease and does with the task as the worker says.
+    pub(crate) fn settle(
+        &mut self,
+        token: &LeaseToken,
+        settlement: Settlement,
+        now: Timestamp,
+    ) -> Result<Change, QueueError> {
+        let order = self.leased(token)?;
+        let lost = || QueueError::LeaseLost {
+            id: token.task.clone(),
+        };
+        match settlement {
+            Settlement::Done => {
+                self.end_lease(order);
+                self.forget(order).ok_or_else(lost)
+            }
+            Settlement::Retry { after, .. } => {
+                self.end_lease(order);
+                let attempts = self.tasks.get(&order).map_or(1, |entry| entry.attempts);
+                let pause = after.unwrap_or_else(|| self.limits.backoff.pause(attempts, order));
+                Ok(self.wait(order, Some(now.plus(pause)), now))
+            }
+            Settlement::Defer { until } => {
+                self.end_lease(order);
+                self.undo_attempt(order);
+                Ok(self.wait(order, Some(until), now))
+            }
+            Settlement::Dead { failure } => self.set_aside(order, failure, now).ok_or_else(lost),
+            // The enum is ours and closed; a variant added there is added here.
+            other => unreachable!("a settlement this ledger does not know: {other:?}"),
+        }
+    }
+
+    /// Makes a task that waits due at another time.
+    pub(crate) fn reschedule(
+        &mut self,
+        id: &TaskId,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> Option<Change> {
+        let order = self.orders.get(id).copied()?;
+        let entry = self.tasks.get(&order)?;
+        match entry.place {
+            Place::Ready => self
+                .ready
+                .remove(&entry.kind, entry.key.as_ref(), entry.rank(order)),
+            Place::Delayed => {
+                self.delayed.remove(&(entry.due, order));
+            }
+            Place::Claimed(_) | Place::Dead(_) => return None,
+        }
+        Some(self.wait(order, Some(due), now))
+    }
+
+    /// Removes a task that no worker has.
+    pub(crate) fn withdraw(&mut self, id: &TaskId) -> Option<Change> {
+        let order = self.orders.get(id).copied()?;
+        let entry = self.tasks.get(&order)?;
+        match entry.place {
+            Place::Ready => self
+                .ready
+                .remove(&entry.kind, entry.key.as_ref(), entry.rank(order)),
+            Place::Delayed => {
+                self.delayed.remove(&(entry.due, order));
+            }
+            Place::Dead(_) => {
+                self.dead.remove(id);
+            }
+            Place::Claimed(_) => return None,
+        }
+        self.forget(order)
+    }
+
+    /// Makes a dead task due at once, as if it had never been claimed.
+    pub(crate) fn replay(&mut self, id: &TaskId, now: Timestamp) -> Option<Change> {
+        let order = self.dead.remove(id)?;
+        self.tasks.get_mut(&order)?.attempts = 0;
+        Some(self.wait(order, Some(now), now))
+    }
+
+    /// The task of a lease that has not ended.
+    fn leased(&self, token: &LeaseToken) -> Result<u64, QueueError> {
+        let order = self.orders.get(&token.task).copied();
+        let held = order.and_then(|order| match &self.tasks.get(&order)?.place {
+            Place::Claimed(lease) => Some((order, lease)),
+            Place::Ready | Place::Delayed | Place::Dead(_) => None,
+        });
+        match held {
+            Some((order, lease))
+                if lease.number == token.number && lease.worker == token.worker =>
+            {
+                Ok(order)
+            }
+            _ => Err(QueueError::LeaseLost {
+                id: token.task.clone(),
+            }),
+        }
+    }
+
+    /// Ends the lease on a task, whose place has to be set next.
+    fn end_lease(&mut self, order: u64) {
+        let Some(entry) = self.tasks.get(&order) else {
+            return;
+        };
+        if let Place::Claimed(lease) = &entry.place {
+            self.leases.remove(&(lease.until, order));
+            if let Some(key) = &entry.key {
+                self.ready.release(key);
+            }
+        }
+    }
+
+    /// Lets a task wait until it is due: at another time, or as before.
+    fn wait(&mut self, order: u64, due: Option<Timestamp>, now: Timestamp) -> Change {
+        let mut change = Change::Goes { order };
+        if let Some(entry) = self.tasks.get_mut(&order) {
+            entry.due = due.unwrap_or(entry.due);
+            entry.place = Place::Delayed;
+            self.delayed.insert((entry.due, order));
+            change = Change::Waits {
+                order,
+                due: entry.due,
+                attempts: entry.attempts,
+            };
+        }
+        self.tick_delayed(now);
+        change
+    }
+
+    fn set_aside(&mut self, order: u64, failure: Failure, now: Timestamp) -> Option<Change> {
+        self.end_lease(order);
+        let entry = self.tasks.get_mut(&order)?;
+        let death = Death { failure, at: now };
+        entry.place = Place::Dead(Box::new(death.clone()));
+        self.dead.insert(Arc::clone(&entry.id), order);
+        let (due, attempts) = (entry.due, entry.attempts);
+        Some(Change::Dies {
+            order,
+            due,
+            attempts,
+            death,
+        })
+    }
+
+    fn forget(&mut self, order: u64) -> Option<Change> {
+        let entry = self.tasks.remove(&order)?;
+        self.orders.remove(&entry.id);
+        Some(Change::Goes { order })
+    }
+
+    fn undo_attempt(&mut self, order: u64) {
+        if let Some(entry) = self.tasks.get_mut(&order) {
+            entry.attempts = entry.attempts.saturating_sub(1);
+        }
+    }
+}
