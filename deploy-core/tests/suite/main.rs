@@ -4,3 +4,4 @@
 
 #[cfg(feature = "release")]
 mod archive;
+mod documents;
