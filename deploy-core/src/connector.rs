@@ -1,8 +1,10 @@
 //! Reaching a host: a connection that can run a command.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -47,6 +49,44 @@ crate::wrappers::forward_async! {
     }
 }
 
+/// Chooses the connector by the scheme of the host's endpoint.
+#[derive(Clone, Debug, Default)]
+pub struct SchemeConnector {
+    connectors: BTreeMap<String, Arc<dyn Connector>>,
+}
+
+impl SchemeConnector {
+    /// Knows no scheme yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Uses a connector for endpoints of a scheme.
+    #[must_use]
+    pub fn with(mut self, scheme: &str, connector: impl Connector) -> Self {
+        self.connectors
+            .insert(scheme.to_owned(), Arc::new(connector));
+        self
+    }
+}
+
+#[async_trait]
+impl Connector for SchemeConnector {
+    async fn connect(&self, cx: Context, target: Target) -> Result<Box<dyn Session>, ConnectError> {
+        match self.connectors.get(target.endpoint.scheme()) {
+            Some(connector) => connector.connect(cx, target).await,
+            None => {
+                let known: Vec<_> = self.connectors.keys().map(String::as_str).collect();
+                Err(ConnectError::Unsupported {
+                    endpoint: target.endpoint.to_string(),
+                    allowed: format!("one of the schemes {}", known.join(", ")),
+                })
+            }
+        }
+    }
+}
+
 /// An open connection to one host, able to run a command.
 ///
 /// # Contract
@@ -59,7 +99,7 @@ crate::wrappers::forward_async! {
 ///    is full holds the command up, and so bounds the memory; a writer that is closed does not: what
 ///    comes then is dropped.
 /// 4. `run` ends when the command has ended, also when processes that it left behind hold its output
-///    open. What the command itself had written has been passed on then.
+///    open. What the command itself had written has been passed on then. What it left behind lives on.
 /// 5. [`Exit::Exited`] is given only when the host said so. A lost connection is [`Exit::Lost`].
 /// 6. When the context is cancelled, or its deadline has passed, the command's standard input is
 ///    closed, which our scripts take as the word to stop; when it has not ended
@@ -81,7 +121,8 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     async fn run(&self, cx: Context, script: String, io: CommandIo) -> Result<Exit, SessionError>;
 
     /// Where the host's `path` is in the file system of this process, when our own code runs on the
-    /// host: then packages are unpacked in process. By default it does not.
+    /// host: then packages are unpacked in process. The scripts that `run` starts see it at the same
+    /// place, and get this path in the host's place. By default our code runs elsewhere: `None`.
     fn local_path(&self, path: &HostPath) -> Option<PathBuf> {
         let _ = path;
         None

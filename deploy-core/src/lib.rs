@@ -1,6 +1,8 @@
 //! The model, the traits and the two engines of an embeddable deployment engine.
 
 mod agent;
+#[cfg(feature = "release")]
+pub mod archive;
 mod cancel;
 mod clock;
 mod connector;
@@ -20,6 +22,8 @@ mod parser;
 mod pipe;
 mod prober;
 mod queue;
+#[cfg(feature = "release")]
+pub mod release;
 mod release_step;
 mod report;
 mod resolver;
@@ -33,7 +37,9 @@ mod wrappers;
 pub use agent::{AgentNode, AgentNodeBuilder};
 pub use cancel::CancelToken;
 pub use clock::{Clock, SystemClock};
-pub use connector::{CommandIo, ConnectError, Connector, Exit, Session, SessionError};
+pub use connector::{
+    CommandIo, ConnectError, Connector, Exit, SchemeConnector, Session, SessionError,
+};
 pub use context::Context;
 pub use control::{ControlNode, ControlNodeBuilder, Deployment};
 pub use engine::{Accepted, BuildError, EventStream, NodeError};
@@ -55,6 +61,8 @@ pub use queue::{
     Claim, DeadLetter, LeaseToken, Pushed, Queue, QueueAdmin, QueueError, QueueStatistics,
     Settlement, TaskPlace,
 };
+#[cfg(feature = "release")]
+pub use release::{LocalConnector, LocalSession, ReleaseExecutor, ReleaseExecutorBuilder};
 pub use release_step::Step;
 pub use report::DeploymentReport;
 pub use resolver::{AgentResolver, FnResolver, ResolveError};

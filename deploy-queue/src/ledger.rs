@@ -17,6 +17,7 @@ use deploy_core::{Failure, FailureCode, LeaseToken, QueueError, Settlement, Task
 use crate::config::Backoff;
 pub(crate) use entry::{Change, Death, Fingerprint, Leased};
 use entry::{Entry, Lease, Place};
+pub(crate) use look::DeadTask;
 use ready::Ready;
 
 /// The limits of a ledger.

@@ -3,10 +3,14 @@
 mod catalog;
 mod config;
 mod desk;
+#[cfg(feature = "disk")]
+mod disk;
 mod ledger;
 mod memory_journal;
 mod memory_queue;
 
 pub use config::{Backoff, QueueConfig};
+#[cfg(feature = "disk")]
+pub use disk::{Cause, DiskStore, OpenError, SettleError, StoreError};
 pub use memory_journal::MemoryJournal;
 pub use memory_queue::MemoryQueue;

@@ -1,5 +1,6 @@
 //! Fakes, a virtual clock and conformance suites for whoever embeds or extends the deployment engine.
 
+pub mod conformance;
 mod fake_verifier;
 mod host_script;
 pub mod samples;

@@ -1,4 +1,5 @@
 //! The behaviour of the test kit.
 
+mod engine;
 mod fakes;
 mod virtual_clock;

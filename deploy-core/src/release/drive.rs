@@ -1,0 +1,248 @@
+//! Carrying out what the state asks for while the program runs on the host.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::job::Job;
+use super::place::Placing;
+use super::probe::probe;
+use super::reader::MarkerReader;
+use super::report::Reporter;
+use super::send::send_package;
+use super::state::{Effect, HostRun, Input};
+use crate::cancel::CancelToken;
+use crate::connector::{CommandIo, Exit, Session, SessionError};
+use crate::context::Context;
+use crate::failure::{Failure, FailureCode};
+use crate::model::{HostResult, Target};
+use crate::pipe::{PipeWriter, pipe};
+
+/// How many chunks a stream holds between the session and us.
+const CHUNKS: usize = 8;
+
+/// How long a session may take beyond its grace before it is given up.
+const GIVE_UP: Duration = Duration::from_secs(15);
+
+/// Ends when the context's deadline has passed.
+pub(crate) async fn deadline(cx: &Context) {
+    match cx.deadline {
+        Some(deadline) => tokio::time::sleep_until(Instant::from_std(deadline)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What was begun and ends with an input, or with nothing to say.
+type Work = Pin<Box<dyn Future<Output = Option<Input>> + Send>>;
+
+/// Carries out what the state asks for while the program runs.
+pub(crate) struct Drive {
+    job: Arc<Job>,
+    cx: Context,
+    target: Target,
+    reporter: Reporter,
+    placing: Option<Arc<Placing>>,
+    work: Option<Work>,
+    /// The present work is in a thread that can only be asked to stop.
+    unpacking: bool,
+    stdin: Option<PipeWriter>,
+    /// Stops the session. It is not the context's own: the host must not be told to put itself back
+    /// while a thread of ours still unpacks there.
+    stop: CancelToken,
+    stopping: bool,
+    words: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
+}
+
+impl Drop for Drive {
+    fn drop(&mut self) {
+        self.give_up_work();
+    }
+}
+
+impl Drive {
+    pub(crate) fn new(
+        job: Arc<Job>,
+        cx: Context,
+        target: Target,
+        reporter: Reporter,
+        placing: Option<Placing>,
+    ) -> Self {
+        Self {
+            job,
+            cx,
+            target,
+            reporter,
+            placing: placing.map(Arc::new),
+            work: None,
+            unpacking: false,
+            stdin: None,
+            stop: CancelToken::new(),
+            stopping: false,
+            words: mpsc::channel(1),
+        }
+    }
+
+    /// Runs the program to its end.
+    pub(crate) async fn run(
+        mut self,
+        mut state: HostRun,
+        session: Box<dyn Session>,
+        script: String,
+        nonce: &str,
+    ) -> HostResult {
+        let (stdin, theirs) = pipe(CHUNKS);
+        let (stdout, mut said) = pipe(CHUNKS);
+        let (stderr, mut complained) = pipe(CHUNKS);
+        self.stdin = Some(stdin);
+        let mut cx = self.cx.clone().with_cancel(self.stop.clone());
+        cx.deadline = None;
+        let mut program = session.run(cx, script, CommandIo::new(theirs, stdout, stderr));
+        let mut reader = MarkerReader::new(nonce);
+        let mut complaint = Vec::new();
+        let mut exit: Option<Result<Exit, SessionError>> = None;
+        let (mut said_open, mut complained_open) = (true, true);
+        let mut limit = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
+        while exit.is_none() || said_open || complained_open {
+            tokio::select! {
+                ended = &mut program, if exit.is_none() => exit = Some(ended),
+                chunk = said.read(), if said_open => match chunk {
+                    Some(chunk) => for heard in reader.take(&chunk) {
+                        self.carry_out(state.take(Input::Heard(heard)));
+                    },
+                    None => said_open = false,
+                },
+                chunk = complained.read(), if complained_open => match chunk {
+                    Some(chunk) => keep_tail(&mut complaint, &chunk),
+                    None => complained_open = false,
+                },
+                Some(word) = self.words.1.recv() => self.carry_out(state.take(word)),
+                word = work_of(&mut self.work) => {
+                    self.work = None;
+                    self.unpacking = false;
+                    if let Some(word) = word {
+                        self.carry_out(state.take(word));
+                    }
+                    self.stop_session();
+                }
+                failure = stop_of(&self.cx, &self.job), if !self.stopping => {
+                    self.stopping = true;
+                    limit.as_mut().reset(Instant::now() + <dyn Session>::GRACE + GIVE_UP);
+                    self.carry_out(state.take(Input::Stop(failure)));
+                    self.stop_session();
+                }
+                () = &mut limit, if self.stopping && exit.is_none() => {
+                    let reason = "the session did not end when it was told to";
+                    exit = Some(Ok(Exit::Lost(reason.to_owned())));
+                    break;
+                }
+            }
+        }
+        state.end(
+            exit.unwrap_or(Ok(Exit::Unknown)),
+            &String::from_utf8_lossy(&complaint),
+        )
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Report(fact) => self.reporter.report(fact),
+                Effect::Send => self.send(),
+                Effect::Place => self.place(),
+                Effect::Probe => self.probe(),
+                Effect::Say(line) => self.say(line),
+                Effect::Drop => self.give_up_work(),
+                // A thread of ours ends first, so that the host does not clear up below it.
+                Effect::HangUp if self.unpacking => {}
+                Effect::HangUp => self.stdin = None,
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        let (package, stdin) = (self.job.package.clone(), self.stdin.clone());
+        self.work = Some(Box::pin(async move {
+            send_package(&package, &stdin?).await.err().map(Input::NotSent)
+        }));
+    }
+
+    fn place(&mut self) {
+        let Some(placing) = self.placing.clone() else {
+            return;
+        };
+        let words = self.words.0.clone();
+        let thread = tokio::task::spawn_blocking(move || placing.run(&words));
+        self.unpacking = true;
+        self.work = Some(Box::pin(async move {
+            let internal = |_| Err(Failure::new(FailureCode::Internal, "unpacking panicked"));
+            Some(Input::Placed(thread.await.unwrap_or_else(internal)))
+        }));
+    }
+
+    fn probe(&mut self) {
+        let (cx, job, target) = (self.cx.clone(), Arc::clone(&self.job), self.target.clone());
+        self.work = Some(Box::pin(async move {
+            let (monitor, prober) = job.probing.as_ref()?;
+            let judged = match monitor.url_for(&target.host, &target.address) {
+                Ok(url) => probe(cx, &**prober, monitor, url).await,
+                Err(invalid) => Err(invalid.to_string()),
+            };
+            Some(Input::Judged(judged))
+        }));
+    }
+
+    fn say(&mut self, line: &'static str) {
+        let stdin = self.stdin.clone();
+        self.work = Some(Box::pin(async move {
+            // A host that has gone is seen at the program's end.
+            let _ = stdin?.write(line.as_bytes().to_vec()).await;
+            None
+        }));
+    }
+
+    fn give_up_work(&mut self) {
+        if let Some(placing) = &self.placing {
+            placing.interrupt.raise();
+        }
+        if !self.unpacking {
+            self.work = None;
+        }
+    }
+
+    /// Stops the session once nothing of ours works on the host any more.
+    fn stop_session(&mut self) {
+        if self.stopping && !self.unpacking {
+            self.stop.cancel(self.cx.cancel.reason().unwrap_or("the deadline has passed"));
+        }
+    }
+}
+
+/// The end of the present work; for ever when there is none.
+async fn work_of(work: &mut Option<Work>) -> Option<Input> {
+    match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends when the work must stop, with the reason.
+async fn stop_of(cx: &Context, job: &Job) -> Failure {
+    tokio::select! {
+        biased;
+        () = cx.cancel.cancelled() => cx.cancel.failure(),
+        () = deadline(cx) => {
+            let timeout = job.task.release.timeout;
+            Failure::new(FailureCode::TimedOut, format!("the host took longer than the {timeout:?} it may"))
+        }
+    }
+}
+
+fn keep_tail(kept: &mut Vec<u8>, chunk: &[u8]) {
+    kept.extend_from_slice(chunk);
+    let beyond = kept.len().saturating_sub(Failure::OUTPUT);
+    kept.drain(..beyond);
+}

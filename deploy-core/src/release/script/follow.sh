@@ -1,0 +1,54 @@
+# Passing a growing log on to the node, in counted frames. It looks again after a pause that grows
+# while nothing comes; a signal that the hook has ended makes it look at once, for the last time.
+
+# follow <log> <offset>: a process of its own.
+follow() {
+    over=
+    nap=
+    # What ends the program's group leaves this one to finish its frame.
+    trap '' TERM INT HUP
+    trap 'over=yes; kill -KILL "$nap" 2>/dev/null' USR1
+    followed=$1
+    offset=$2
+    forwarded=$(cat "$work/forwarded" 2>/dev/null)
+    forwarded=${forwarded:-0}
+    pause=0.05
+    while true; do
+        # The file counts when the signal came before we listened.
+        [ ! -e "$work/over" ] || over=yes
+        if pass_on; then pause=0.05; fi
+        if [ -n "$over" ]; then
+            printf '%s' "$forwarded" >"$work/forwarded"
+            return
+        fi
+        sleep "$pause" </dev/null >/dev/null 2>&1 &
+        nap=$!
+        wait "$nap" 2>/dev/null
+        # A sleep that takes whole seconds only says 1, or 2; one that we ended says more.
+        case $? in 1 | 2) pause=1 ;; esac
+        case $pause in 0.05) pause=0.1 ;; 0.1) pause=0.2 ;; 0.2) pause=0.5 ;; esac
+    done
+}
+
+# pass_on: passes on what the log has beyond the offset, at most 64 KiB a step.
+pass_on() {
+    size=$(size_of "$followed")
+    [ "${size:-0}" -gt "$offset" ] || return 1
+    room=$((65536 - forwarded))
+    if [ "$room" -le 0 ]; then
+        [ "$room" -lt 0 ] || say more "$step" "$followed"
+        forwarded=65537
+        offset=$size
+        return 1
+    fi
+    # Copied first, so that the count is true whatever the hook does to its log.
+    tail -c "+$((offset + 1))" "$followed" | head -c "$room" >"$work/chunk"
+    size=$(size_of "$work/chunk")
+    [ "${size:-0}" -gt 0 ] || return 1
+    say out "$step" "$size"
+    cat "$work/chunk"
+    offset=$((offset + size))
+    forwarded=$((forwarded + size))
+    [ ! -e "$work/over" ] || pass_on
+    return 0
+}

@@ -1,0 +1,79 @@
+# Hooks: the author's own commands. Each runs in its own process group with a log file as its output,
+# so that a daemon it leaves behind holds nothing of ours; the log is passed on while it grows.
+
+log=
+
+# hooks <point> <directory> <release> <the one before>: the hooks of a point; the first that fails ends
+# it. A failure is in $hook_code and $hook_message.
+hooks() {
+    point=$1
+    hook_directory=$2
+    DEPLOY_HOOK=$1 DEPLOY_RELEASE_PATH=$2 DEPLOY_RELEASE=$3 DEPLOY_PREVIOUS_RELEASE=$4
+    DEPLOY_PREVIOUS_PATH=${4:+$root/releases/$4}
+    export DEPLOY_HOOK DEPLOY_RELEASE_PATH DEPLOY_RELEASE DEPLOY_PREVIOUS_RELEASE DEPLOY_PREVIOUS_PATH
+    if "${point}_hooks"; then
+        log=
+    else
+        return 1
+    fi
+}
+
+# hook <number> <seconds> <command>: called by the lists of hooks.
+hook() {
+    [ -z "$hurry" ] || { hook_code=cancelled hook_message="$point hook $1 was left out"; return 1; }
+    log=$deploy/logs/$release/$step-$point-$1.log
+    late=$work/late
+    rm -f "$late" "$work/over"
+    mkdir -p "${log%/*}" && touch "$log"
+    # The command may start a daemon: it gets the log, and no other file of ours.
+    start sh -c "$hook_program" hook "$3" "$hook_directory" >>"$log" 2>&1
+    guard_hook "$child" "$2"
+    follow "$log" "$(size_of "$log")" &
+    follower=$!
+    await_child
+    if [ -e "$late" ]; then
+        wait "$guard"
+    else
+        signal_group KILL "$guard"
+        wait "$guard" 2>/dev/null
+    fi
+    echo over >"$work/over"
+    kill -USR1 "$follower" 2>/dev/null
+    # A signal may end a wait before its time, and two must not write at once.
+    while kill -0 "$follower" 2>/dev/null; do wait "$follower"; done
+    if [ -e "$late" ]; then
+        hook_code=hook_timed_out hook_message="$point hook $1 ran for longer than its $2 s"
+    elif [ -n "$hurry" ] || { [ -n "$stopped" ] && [ -z "$failing" ]; }; then
+        hook_code=cancelled hook_message="$point hook $1 was stopped"
+    elif [ "$status" -ne 0 ]; then
+        hook_code=hook_failed hook_message="$point hook $1 ended with status $status"
+    else
+        return 0
+    fi
+    return 1
+}
+
+# guard_hook <hook> <seconds>
+guard_hook() {
+    if [ -n "$group" ]; then
+        "$group" sh -c "$guard_program" guard $$ "$1" "$2" "$late" </dev/null >/dev/null 2>&1 3<&- &
+    else
+        set -m
+        sh -c "$guard_program" guard $$ "$1" "$2" "$late" </dev/null >/dev/null 2>&1 3<&- &
+        set +m
+    fi
+    guard=$!
+}
+
+size_of() {
+    wc -c <"$1" | tr -d ' '
+}
+
+# show_tail: the end of the log of the hook that failed.
+show_tail() {
+    [ -n "$log" ] || return 0
+    tail -c 2048 "$log" >"$work/tail" 2>/dev/null
+    say tail "$(size_of "$work/tail")"
+    cat "$work/tail"
+    log=
+}

@@ -1,0 +1,42 @@
+# Listening to the node while the program works: a process of its own owns standard input from the
+# moment the package is there. The end of the input means that nobody is there any more.
+
+listener=
+
+listen() {
+    hear <&3 &
+    listener=$!
+}
+
+hear() {
+    trap - TERM
+    if IFS= read -r word; then
+        printf '%s' "$word" >"$work/verdict"
+    else
+        kill -TERM $$
+    fi
+}
+
+stop_listening() {
+    [ -n "$listener" ] || return 0
+    kill -KILL "$listener" 2>/dev/null
+    wait "$listener" 2>/dev/null
+    listener=
+}
+
+# await_verdict: what the node found out about the health of the release.
+await_verdict() {
+    begin probe
+    say need verdict
+    wait "$listener"
+    listener=
+    alive
+    case $(cat "$work/verdict" 2>/dev/null) in
+        commit) finish ;;
+        rollback) fail unhealthy "the node found it unhealthy" ;;
+        *)
+            stopped=yes
+            alive
+            ;;
+    esac
+}

@@ -1,0 +1,136 @@
+# The lock of the project on this host: numbered files lock.<n>, of which the highest counts.
+#
+# A lock is taken by linking a finished file to the next number, which only one can do, and given
+# back by replacing its content. Numbers only grow and the highest is never removed, so nobody who
+# slept over another's turn can take it for his own: his number is lower, or there already. Nothing
+# is left behind that a crash could leave in the way.
+
+locked=
+number=
+
+# highest_lock: the highest number in $highest, 0 when there is none.
+highest_lock() {
+    highest=0
+    for file in "$deploy"/lock.*; do
+        found=${file##*/lock.}
+        case $found in '' | *[!0-9]*) continue ;; esac
+        [ "$found" -le "$highest" ] || highest=$found
+    done
+}
+
+# read_lock <number>: into $lock_…; fails when it has gone.
+read_lock() {
+    lock_state= lock_task= lock_deployment= lock_fence= lock_reason= lock_node= lock_since=
+    lock_expires= lock_pid= lock_place=
+    while read -r key value; do
+        case $key in
+            state) lock_state=$value ;;
+            task) lock_task=$value ;;
+            deployment) lock_deployment=$value ;;
+            fence) lock_fence=$value ;;
+            reason) lock_reason=$value ;;
+            node) lock_node=$value ;;
+            since) lock_since=$value ;;
+            expires) lock_expires=$value ;;
+            pid) lock_pid=$value ;;
+            place) lock_place=$value ;;
+        esac
+    done 2>/dev/null <"$deploy/lock.$1" || return 1
+    # What a crash of the host tore counts as over.
+    case $lock_expires in '' | *[!0-9]*) lock_expires=0 ;; esac
+    case $lock_fence in '' | *[!0-9]*) lock_fence=0 ;; esac
+    case $lock_pid in '' | *[!0-9]*) lock_pid=0 ;; esac
+}
+
+# Where process ids mean the same: this boot, this namespace, this user. Empty when unknown.
+place_of_processes() {
+    boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null) || return 0
+    space=$(readlink /proc/self/ns/pid 2>/dev/null) || return 0
+    printf '%s %s %s' "$boot" "$space" "$(id -u)"
+}
+
+# lock_is_open: whether the lock that was read may be taken: given back, expired, of an earlier
+# attempt at our task, or of a program that runs no more.
+lock_is_open() {
+    [ "$lock_state" != free ] || return 0
+    [ "$lock_expires" -gt "$since" ] || return 0
+    if [ "$lock_task" = "$task" ] && [ "$lock_fence" -lt "$fence" ]; then return 0; fi
+    if [ -n "$place" ] && [ "$lock_place" = "$place" ] && [ "$lock_pid" -gt 0 ]; then
+        ! kill -0 "$lock_pid" 2>/dev/null
+    else
+        return 1
+    fi
+}
+
+# claim <state>: writes our lock file, whole, beside.
+claim() {
+    printf '%s\n' "state $1" "task $task" "deployment $deployment" "fence $fence" \
+        "reason $reason" "node $node" "since $since_text" "expires $expires" "pid $$" \
+        "place $place" >"$deploy/claim.$run"
+}
+
+take_lock() {
+    since=$(now)
+    since_text=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+    expires=$((since + lock_seconds))
+    place=$(place_of_processes)
+    tries=0
+    while [ "$tries" -lt 50 ]; do
+        tries=$((tries + 1))
+        alive
+        highest_lock
+        if [ "$highest" -gt 0 ]; then
+            read_lock "$highest" || continue
+            lock_is_open || refuse_lock
+        fi
+        claim held || broken "the lock could not be written"
+        number=$((highest + 1))
+        if said=$(ln "$deploy/claim.$run" "$deploy/lock.$number" 2>&1); then
+            rm -f "$deploy/claim.$run"
+            highest_lock
+            if [ "$highest" -eq "$number" ]; then
+                locked=yes
+                return
+            fi
+            rm -f "$deploy/lock.$number"
+        elif [ ! -e "$deploy/lock.$number" ] && [ -e "$deploy/claim.$run" ]; then
+            broken "ln: ${said%%"$newline"*}"
+        fi
+    done
+    fail host_locked "other deployments are taking the lock all the time"
+}
+
+refuse_lock() {
+    rm -f "$deploy/claim.$run"
+    fail host_locked "locked by deployment $lock_deployment (task $lock_task, from $lock_node) \
+since $lock_since, for at most $((lock_expires - since)) s more: $lock_reason"
+}
+
+# holds_lock: whether nobody took it from us.
+holds_lock() {
+    [ -n "$locked" ] || return 1
+    highest_lock
+    [ "$highest" = "$number" ]
+}
+
+# check_fence: refuses when a newer deployment has been here.
+check_fence() {
+    seen=$(cat "$deploy/fence" 2>/dev/null)
+    case $seen in '' | *[!0-9]*) seen=0 ;; esac
+    [ "$seen" -le "$fence" ] || fail host_fenced "a newer deployment has been here (its number is $seen, ours $fence)"
+}
+
+# still_ours: nothing is done for a holder whose time is over.
+still_ours() {
+    holds_lock || fail host_fenced "the lock was lost to a newer attempt or deployment"
+    [ "$(now)" -lt "$expires" ] || fail timed_out "the lock has expired"
+    check_fence
+}
+
+unlock() {
+    if holds_lock; then
+        claim free && mv -f "$deploy/claim.$run" "$deploy/lock.$number"
+    fi
+    rm -f "$deploy/claim.$run"
+    locked=
+}

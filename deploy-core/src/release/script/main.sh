@@ -1,0 +1,107 @@
+# The release, from the lock to the end.
+
+# Standard input is the node's, and nobody else's.
+exec 3<&0 </dev/null
+umask 022
+unset CDPATH TAR_OPTIONS GZIP ZIPOPT UNZIP XZ_OPT XZ_DEFAULTS ZSTD_CLEVEL POSIXLY_CORRECT
+deploy=$root/.deploy
+work=$deploy/work.$run
+DEPLOY_ROLLBACK=
+previous=
+present=
+served=
+
+prepare() {
+    begin lock
+    look_for_tools
+    must mkdir -p "$root/releases" "$root/shared" "$deploy/marks" "$deploy/logs"
+    must chmod 700 "$deploy"
+    check_fence
+    take_lock
+    check_fence
+    must mkdir "$work"
+    printf '%s\n' "$fence" | replace "$deploy/fence" || broken "the number could not be written"
+    look_at_current
+    clear_leftovers
+    look_for_release
+    if [ "$present" = good ] && [ "$current" = "$release" ] && [ "$mark_task" = "$task" ]; then
+        finish "served already"
+        outcome=succeeded
+        served=yes
+        leave 0
+    fi
+    [ -n "$present" ] || look_for_space
+    finish
+}
+
+# lay_out: the release is in its final place, and complete. It gets its final name before the hooks
+# run, because they may write absolute paths; until it is complete its mark says that it is not.
+lay_out() {
+    if [ -z "$present" ]; then
+        take_package
+        listen
+        if [ -n "$has_shared" ]; then
+            begin link
+            shared_paths
+            finish
+        fi
+        still_ours
+        write_mark unfinished
+        published=yes
+        must mv "$incoming" "$root/releases/$release"
+    else
+        listen
+        begin transfer
+        finish "on the host already"
+    fi
+    if [ -n "$has_before_switch" ] && ! { [ -n "$present" ] && [ "$mark_task" = "$task" ]; }; then
+        begin before_switch
+        hooks before_switch "$root/releases/$release" "$release" "$previous" || fail "$hook_code" "$hook_message"
+        finish
+    fi
+    alive
+    durable_tree "$root/releases/$release"
+    [ -n "$present" ] || write_mark complete
+}
+
+# bring_to_life: the release is current, and healthy.
+bring_to_life() {
+    switch
+    if [ -n "$has_after_switch" ]; then
+        begin after_switch
+        hooks after_switch "$root/releases/$release" "$release" "$previous" || fail "$hook_code" "$hook_message"
+        finish
+    fi
+    if [ "$monitor" = yes ]; then
+        await_verdict
+    fi
+    alive
+    # From here on nobody can stop it: it is done.
+    stop_listening
+    trap true TERM INT HUP
+    outcome=succeeded
+    write_mark good
+}
+
+# leave <status>: the last words.
+leave() {
+    if holds_lock; then
+        [ -n "$served" ] || write_history
+        look_at_current
+        say serves "$current"
+        unlock
+    elif [ -d "$root" ] && [ -h "$root/current" ]; then
+        current=$(readlink "$root/current")
+        current=${current#releases/}
+        if plain "$current"; then say serves "$current"; fi
+    fi
+    rm -rf "$work"
+    say end "$1" "$outcome"
+    exit "$1"
+}
+
+prepare
+lay_out
+bring_to_life
+prune
+leave 0

@@ -1,0 +1,36 @@
+# The mark of a release, in .deploy/marks: what is known about it. States: unfinished (never to be
+# used), complete (may be switched to), good (was proven), failed.
+
+# write_mark <state>: marks this deployment's release.
+write_mark() {
+    printf '%s\n' "state $1" "sha256 $sha256" "task $task" "order $number" "previous $previous" |
+        replace "$deploy/marks/$release" || broken "the mark of $release could not be written"
+}
+
+# read_mark <release>: into $mark_…, all empty when there is none.
+read_mark() {
+    mark_state= mark_sha256= mark_task= mark_order= mark_previous=
+    [ -f "$deploy/marks/$1" ] || return 0
+    while read -r key value; do
+        case $key in
+            state) mark_state=$value ;;
+            sha256) mark_sha256=$value ;;
+            task) mark_task=$value ;;
+            order) mark_order=$value ;;
+            previous) mark_previous=$value ;;
+        esac
+    done <"$deploy/marks/$1"
+    plain "$mark_previous" || mark_previous=
+    case $mark_order in '' | *[!0-9]*) mark_order=0 ;; esac
+}
+
+# discard <release>: removes a release. It has another name before its first file goes, so that half
+# of a release is never taken for a whole one.
+discard() {
+    trash=$root/releases/.trash-$run-$1
+    if [ -e "$root/releases/$1" ] || [ -h "$root/releases/$1" ]; then
+        mv "$root/releases/$1" "$trash" 2>/dev/null || return 1
+    fi
+    rm -f "$deploy/marks/$1"
+    rm -rf "$trash" 2>/dev/null
+}

@@ -1,0 +1,80 @@
+# The package: taken from standard input, checked, unpacked. Where our own code runs on the host it
+# does this in process instead, and only says when the release is in its place.
+
+# find_digest_tool: what computes a SHA-256 here, as a command in $digest_tool.
+find_digest_tool() {
+    if command -v sha256sum >/dev/null 2>&1; then
+        digest_tool='sha256sum'
+    elif command -v shasum >/dev/null 2>&1; then
+        digest_tool='shasum -a 256'
+    elif command -v openssl >/dev/null 2>&1; then
+        digest_tool='openssl dgst -sha256 -r'
+    elif command -v busybox >/dev/null 2>&1; then
+        digest_tool='busybox sha256sum'
+    else
+        fail tool_missing "the host lacks sha256sum, shasum or openssl"
+    fi
+}
+
+# take_package: the release's directory, filled, at $incoming.
+take_package() {
+    begin transfer
+    incoming=$root/releases/.incoming-$run
+    must mkdir "$incoming"
+    say need package
+    if ! IFS= read -r answer <&3; then
+        stopped=yes
+        alive
+    fi
+    case $answer in
+        placed) return ;;
+        "package $size") ;;
+        *) fail internal "the node gave an answer that is none" ;;
+    esac
+    spool=$work/package
+    # The node sends nothing more before it is asked again, so reading ahead takes nothing away.
+    said=$(head -c "$size" 2>&1 <&3 >"$spool") || broken "head: ${said%%"$newline"*}"
+    if [ "$(size_of "$spool")" != "$size" ]; then
+        stopped=yes
+        alive
+    fi
+    finish
+    begin verify
+    verify_package
+    finish
+    begin unpack
+    unpack_package
+    finish
+}
+
+verify_package() {
+    # shellcheck disable=SC2086 # The tool and its options are our own words.
+    run $digest_tool "$spool" || { alive; broken "$digest_tool: $(first_said)"; }
+    read -r found _ <"$work/said"
+    # A leading backslash says that the file's name was escaped.
+    found=${found#\\}
+    [ "$found" = "$sha256" ] ||
+        fail digest_mismatch "the package has the SHA-256 $found on the host, and $sha256 was sent"
+}
+
+unpack_package() {
+    case $format in
+        tar) unpack_tar cat ;;
+        tar.gz) unpack_tar 'gzip -dc' ;;
+        tar.zst) unpack_tar 'zstd -dcq' ;;
+        tar.xz) unpack_tar 'xz -dc' ;;
+        zip) run unzip -q -o "$spool" -d "$incoming" ;;
+        single) run cp "$spool" "$incoming/$file_name" && chmod 755 "$incoming/$file_name" ;;
+    esac || { alive; broken "unpacking: $(first_said)"; }
+    rm -f "$spool"
+    # The same modes as in process, whatever the tool made of them.
+    run chmod -R u+rwX,go-w,a-s,-t "$incoming" || { alive; broken "chmod: $(first_said)"; }
+}
+
+# unpack_tar <decompressor>: either of the two may fail. Tar may stop reading before the end of its
+# padding, and the decompressor must not be hurt by that.
+unpack_tar() {
+    rm -f "$work/damaged"
+    run sh -c '{ $1 <"$2" || echo damaged >"$4"; } | { tar -xof - -C "$3"; s=$?; cat >/dev/null; exit "$s"; }' \
+        unpack "$1" "$spool" "$incoming" "$work/damaged" && [ ! -e "$work/damaged" ]
+}

@@ -1,0 +1,52 @@
+# Removing old releases: those that never became good go first and do not count; of the good ones the
+# newest stay. What is not ours, and what cannot be removed, is named and left alone.
+
+prune() {
+    begin prune
+    removed=0
+    alone=
+    rm -f "$work/good"
+    touch "$work/good"
+    for entry in "$root"/releases/*; do
+        entry=${entry##*/}
+        if ! plain "$entry"; then
+            alone="$alone ?"
+        elif [ ! -f "$deploy/marks/$entry" ]; then
+            alone="$alone $entry"
+        fi
+    done
+    for entry in "$deploy"/marks/*; do
+        entry=${entry##*/}
+        plain "$entry" || continue
+        read_mark "$entry"
+        case $mark_state in
+            good) printf '%s %s\n' "$mark_order" "$entry" >>"$work/good" ;;
+            *) prune_one "$entry" ;;
+        esac
+    done
+    sort -rn "$work/good" | tail -n "+$((keep + 1))" >"$work/old"
+    while read -r _ entry; do
+        prune_one "$entry"
+    done <"$work/old"
+    prune_logs
+    finish "removed $removed${alone:+; left alone:$alone}"
+}
+
+# prune_one <release>
+prune_one() {
+    [ "$1" != "$release" ] && [ "$1" != "$previous" ] || return 0
+    if discard "$1"; then
+        removed=$((removed + 1))
+    else
+        alone="$alone $1"
+    fi
+}
+
+# prune_logs: the logs of the last 50 releases with hooks stay, those of failed ones among them.
+prune_logs() {
+    # shellcheck disable=SC2012 # The names are releases' ids, which are plain.
+    ls -1t "$deploy/logs" 2>/dev/null | tail -n +51 >"$work/old"
+    while read -r entry; do
+        if plain "$entry"; then rm -rf "$deploy/logs/$entry"; fi
+    done <"$work/old"
+}

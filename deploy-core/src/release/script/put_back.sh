@@ -1,0 +1,59 @@
+# Putting the host back after a failure.
+
+switched=
+published=
+outcome=failed
+
+put_back() {
+    trap be_told_to_hurry TERM INT HUP
+    stop_listening
+    # Whoever lost the lock touches nothing but what bears the run's own name.
+    rm -rf "$root/releases/.incoming-$run" 2>/dev/null
+    holds_lock || return 0
+    first_step=$step
+    if [ -n "$switched" ]; then
+        if [ "$rollback" = yes ]; then
+            go_back
+        else
+            write_mark failed
+        fi
+    elif [ -n "$published" ]; then
+        discard "$release" || further host_failed "releases/$release could not be removed"
+    fi
+    step=on_failure
+    if [ -n "$has_on_failure" ]; then
+        say step on_failure begin
+        look_at_current
+        hooks on_failure "$(directory_of "$current_link")" "$current" "$previous" || hook_went_wrong
+        finish
+    fi
+    step=$first_step
+}
+
+hook_went_wrong() {
+    further "$hook_code" "$hook_message"
+}
+
+# go_back: the release that was served before is served again, and its services are started again by
+# the hooks that run after a switch.
+go_back() {
+    step=rollback
+    say step rollback begin
+    if [ -n "$previous_link" ]; then
+        [ -d "$(directory_of "$previous_link")" ] && said=$(point_to "$previous_link" 2>&1)
+    else
+        said=$(rm -f "$root/current" 2>&1) && durable "$root"
+    fi || {
+        further host_failed "the release before, $previous_link, could not be made current again"
+        write_mark failed
+        return
+    }
+    outcome=rolled_back
+    if [ -n "$previous_link" ] && [ -n "$has_after_switch" ]; then
+        DEPLOY_ROLLBACK=1
+        export DEPLOY_ROLLBACK
+        hooks after_switch "$(directory_of "$previous_link")" "$previous" "$release" || hook_went_wrong
+    fi
+    write_mark failed
+    finish
+}

@@ -1,0 +1,38 @@
+# What current points to.
+
+# point_to <link>: one rename puts a new link in the place of the old one. The new link is made with
+# the same name in another directory and moved into the project's root, because a plain mv onto a
+# link to a directory would move into that directory.
+point_to() {
+    mkdir -p "$work/switch" && rm -f "$work/switch/current" &&
+        ln -s "$1" "$work/switch/current" &&
+        mv -f "$work/switch/current" "$root/" && durable "$root"
+}
+
+# directory_of <link>: where a link in the project's root leads; the root itself without one.
+directory_of() {
+    case $1 in
+        /*) printf '%s' "$1" ;;
+        '') printf '%s' "$root" ;;
+        *) printf '%s/%s' "$root" "$1" ;;
+    esac
+}
+
+# switch: the release becomes current.
+switch() {
+    begin switch
+    still_ours
+    if [ "$current" != "$release" ]; then
+        said=$(point_to "releases/$release" 2>&1) || switch_failed
+    fi
+    switched=yes
+    finish
+}
+
+# The rename may have happened although what came after it failed.
+switch_failed() {
+    if [ "$(readlink "$root/current")" = "releases/$release" ]; then
+        switched=yes
+    fi
+    broken "switching: ${said%%"$newline"*}"
+}

@@ -1,0 +1,3 @@
+//! What the queues and journals of this crate promise.
+
+mod conformance;

@@ -1,0 +1,49 @@
+//! `check`: parses, resolves and verifies a request, and touches no host.
+
+use std::process::ExitCode;
+
+use deploy_core::model::TaskId;
+use deploy_core::{AgentResolver, Context, Failure, Verifier};
+use deploy_examples::wiring;
+
+use crate::CheckArgs;
+use crate::input::{self, AnyError};
+
+pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, AnyError> {
+    let request = input::request(&args.task)?;
+    let inventory = input::inventory(&args.inventory)?;
+    let state = wiring::State::open(None).await?;
+    let cx = Context::new(TaskId::new("check")?);
+    let resolved =
+        inventory.resolve(cx.clone(), request.business.clone(), request.project.clone()).await;
+    let verified = state.verifier.verify(cx, request.package.clone()).await;
+    let failures: Vec<Failure> = [
+        resolved.as_ref().err().map(Failure::from),
+        verified.as_ref().err().map(Failure::from),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if args.json {
+        let hosts = resolved.as_ref().ok();
+        let package = verified.as_ref().ok().map(|package| package.digests);
+        let found = serde_json::json!({
+            "request": request, "hosts": hosts, "package": package, "failures": failures,
+        });
+        println!("{found}");
+    } else {
+        if let Ok(hosts) = &resolved {
+            for target in hosts {
+                println!("{} at {} by {}", target.host, target.address, target.endpoint);
+            }
+        }
+        if let Ok(package) = &verified {
+            let digests = package.digests;
+            println!("{} bytes, md5 {}, sha256 {}", digests.size, digests.md5, digests.sha256);
+        }
+        for failure in &failures {
+            eprintln!("release_bot: {}: {failure}", failure.code);
+        }
+    }
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

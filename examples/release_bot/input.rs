@@ -1,0 +1,71 @@
+//! Reading what the command line names, and saying what is wrong with it.
+
+use std::error::Error;
+use std::fmt;
+use std::path::Path;
+
+use deploy_core::model::DeploymentRequest;
+use deploy_core::{Format, Inventory, ParseError};
+
+/// An error of any part.
+pub(crate) type AnyError = Box<dyn Error + Send + Sync>;
+
+/// The input is bad: exit status 2.
+#[derive(Debug)]
+pub(crate) struct BadInput(String);
+
+impl BadInput {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl fmt::Display for BadInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for BadInput {}
+
+/// Reads a request from a file.
+pub(crate) fn request(path: &Path) -> Result<DeploymentRequest, BadInput> {
+    let shown = path.display();
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let format = Format::of_file(name)
+        .ok_or_else(|| BadInput(format!("{shown} does not end in .json, .toml, .yaml or .yml")))?;
+    let document = std::fs::read(path)
+        .map_err(|error| BadInput(format!("{shown} could not be read: {error}")))?;
+    format.read(&document).map_err(|error| BadInput(faults(&shown.to_string(), &error)))
+}
+
+/// Reads an inventory from a file.
+pub(crate) fn inventory(path: &Path) -> Result<Inventory, BadInput> {
+    Inventory::load(path).map_err(|error| match &error {
+        deploy_core::InventoryError::Invalid { path, source } => BadInput(faults(path, source)),
+        _ => BadInput(chain(&error)),
+    })
+}
+
+/// All faults of a document, a line each.
+fn faults(path: &str, error: &ParseError) -> String {
+    match error.faults() {
+        Some(faults) => {
+            let lines: Vec<_> = faults.as_slice().iter().map(|f| format!("  {f}")).collect();
+            format!("{path} is refused:\n{}", lines.join("\n"))
+        }
+        None => format!("{path} is refused: {error}"),
+    }
+}
+
+/// An error and its causes, joined by colons.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

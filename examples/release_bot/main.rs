@@ -1,0 +1,97 @@
+//! The release bot: takes requests on the command line and rolls them out.
+//!
+//! ```text
+//! cargo run --example release_bot -- deploy TASK --inventory FILE [--state DIR] [--json]
+//! cargo run --example release_bot -- check TASK --inventory FILE
+//! cargo run --example release_bot -- agent --listen ADDR --state DIR --inventory FILE --token-file FILE
+//! ```
+//!
+//! TASK and the inventory are JSON, TOML or YAML, told by their ending. Exit status: 0 when the
+//! deployment succeeded, 1 when it ended otherwise, 2 when the input is bad.
+
+mod agent;
+mod bars;
+mod check;
+mod deploy;
+mod input;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use input::BadInput;
+
+#[derive(Debug, Parser)]
+#[command(name = "release_bot", about = "Rolls verified packages out to a fleet")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// File a request and wait for its end.
+    Deploy(DeployArgs),
+    /// Parse, resolve and verify a request, and touch no host.
+    Check(CheckArgs),
+    /// Serve the agent's API for the hosts of an inventory.
+    Agent(AgentArgs),
+}
+
+#[derive(Debug, Args)]
+struct DeployArgs {
+    /// The request: a .json, .toml, .yaml or .yml file.
+    task: PathBuf,
+    /// Agents, hosts and projects: a .toml, .json, .yaml or .yml file.
+    #[arg(long)]
+    inventory: PathBuf,
+    /// Where what was accepted is kept. A bot that was killed goes on with it at its next start.
+    #[arg(long)]
+    state: Option<PathBuf>,
+    /// Write one event a line, as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// The request: a .json, .toml, .yaml or .yml file.
+    task: PathBuf,
+    /// Agents, hosts and projects: a .toml, .json, .yaml or .yml file.
+    #[arg(long)]
+    inventory: PathBuf,
+    /// Write what was found as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct AgentArgs {
+    /// Where to listen, such as 127.0.0.1:7070; with port 0 the system chooses one.
+    #[arg(long)]
+    listen: SocketAddr,
+    /// Where what was accepted is kept.
+    #[arg(long)]
+    state: PathBuf,
+    /// The hosts that this agent manages, and their projects.
+    #[arg(long)]
+    inventory: PathBuf,
+    /// The file that holds the token which control nodes must show; at least 16 characters.
+    #[arg(long)]
+    token_file: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Deploy(args) => deploy::run(args).await,
+        Command::Check(args) => check::run(args).await,
+        Command::Agent(args) => agent::run(args).await,
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("release_bot: {}", input::chain(&*error));
+        ExitCode::from(if error.is::<BadInput>() { 2 } else { 1 })
+    })
+}

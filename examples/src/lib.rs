@@ -1,0 +1,5 @@
+//! What the example programs share: putting nodes together from an inventory and a state directory,
+//! and showing what happens. Both are as short as a host application of your own would have them.
+
+pub mod show;
+pub mod wiring;

@@ -1,0 +1,80 @@
+//! Showing what happens: lines, and the report at the end.
+
+use std::fmt::Write as _;
+
+use deploy_core::model::{HostResult, HostStatus};
+use deploy_core::{DeploymentReport, Event, Fact, Failure};
+
+/// An event as a line for people; `None` for those that say nothing to them.
+#[must_use]
+pub fn line(event: &Event) -> Option<String> {
+    Some(match &event.fact {
+        Fact::Accepted { deployment, request } => {
+            format!("deployment {deployment} of {}/{} accepted", request.business, request.project)
+        }
+        Fact::Resolved { hosts } => format!("{} hosts", hosts.len()),
+        Fact::Verified { package } => {
+            format!("package verified: {} bytes, sha256 {}", package.size, package.sha256)
+        }
+        Fact::Waiting { until } => format!("waiting until {until}"),
+        Fact::Held { reason, until } => format!("held until {until}: {reason}"),
+        Fact::RolloutStarted { batches } => {
+            let sizes: Vec<_> = batches.iter().map(|batch| batch.len().to_string()).collect();
+            format!("rolling out in batches of {}", sizes.join(", "))
+        }
+        Fact::BatchStarted { batch } => format!("batch {}", batch + 1),
+        Fact::StepFinished { host, step, note } => match note {
+            Some(note) => format!("  {host}: {step}: {note}"),
+            None => format!("  {host}: {step}"),
+        },
+        Fact::Output { host, step, text } => {
+            let lines: Vec<_> = text.lines().map(|l| format!("  {host}: {step} | {l}")).collect();
+            lines.join("\n")
+        }
+        Fact::HostFinished { result } => host(result),
+        Fact::CancelRequested { reason } => format!("cancel requested: {reason}"),
+        Fact::AttemptFailed { failure } => format!("failed, will be tried again: {failure}"),
+        _ => return None,
+    })
+}
+
+/// How a host ended, in a line.
+#[must_use]
+pub fn host(result: &HostResult) -> String {
+    let mut line = format!("  {}: {}", result.host, result.status.as_str().replace('_', " "));
+    if let Some(failure) = &result.failure {
+        let _ = match failure.step {
+            Some(step) => write!(line, " ({step}: {})", failure.message),
+            None => write!(line, " ({})", failure.message),
+        };
+    }
+    if let (Some(serves), true) = (&result.serves, result.status != HostStatus::Succeeded) {
+        let _ = write!(line, ", serves {serves}");
+    }
+    for further in &result.further {
+        let _ = write!(line, "\n    then: {further}");
+    }
+    line
+}
+
+/// The report, for people.
+#[must_use]
+pub fn report(report: &DeploymentReport) -> String {
+    let took = report.finished_at.since(report.accepted_at);
+    let mut text = format!("{} {} in {:.1?}", report.deployment, report.outcome, took);
+    if let Some(failure) = &report.failure {
+        let _ = write!(text, ": {failure}");
+    }
+    for result in &report.hosts {
+        let _ = write!(text, "\n{}", host(result));
+    }
+    if let Some(output) = first_output(report) {
+        let _ = write!(text, "\nlast output:\n{output}");
+    }
+    text
+}
+
+fn first_output(report: &DeploymentReport) -> Option<&str> {
+    let failures = report.hosts.iter().filter_map(|result| result.failure.as_ref());
+    failures.filter_map(|failure: &Failure| failure.output.as_deref()).next()
+}

@@ -1,0 +1,116 @@
+//! Putting a control node and an agent node together.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+
+use deploy_core::{
+    AgentNode, ControlNode, Inventory, Journal, LocalConnector, Queue, ReleaseExecutor, SchemeConnector,
+    SchemeExecutor,
+};
+use deploy_http::{HttpExecutor, HttpProber, HttpVerifier, UrlPolicy};
+use deploy_queue::{DiskStore, MemoryJournal, MemoryQueue, QueueConfig};
+
+/// Where a node keeps what must not be lost, and what may be.
+#[derive(Debug)]
+pub struct State {
+    /// The queue.
+    pub queue: Arc<dyn Queue>,
+    /// The journal.
+    pub journal: Arc<dyn Journal>,
+    /// The packages that were fetched.
+    pub verifier: HttpVerifier,
+    /// Removed when the node is, where nobody gave a directory.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl State {
+    /// Opens a state directory. Without one, queue and journal live in memory and end with the
+    /// process, and packages in a temporary directory.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be used, or another process uses it: the message says which.
+    pub async fn open(directory: Option<&Path>) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let Some(directory) = directory else {
+            let temporary = tempfile::tempdir()?;
+            return Ok(Self {
+                queue: Arc::new(MemoryQueue::new(QueueConfig::new())),
+                journal: Arc::new(MemoryJournal::new()),
+                verifier: verifier(temporary.path())?,
+                _temporary: Some(temporary),
+            });
+        };
+        std::fs::create_dir_all(directory)?;
+        let store = Arc::new(DiskStore::open(&directory.join("store"), QueueConfig::new()).await?);
+        Ok(Self {
+            queue: Arc::clone(&store) as Arc<dyn Queue>,
+            journal: store,
+            verifier: verifier(&directory.join("packages"))?,
+            _temporary: None,
+        })
+    }
+}
+
+/// Whoever runs these programs also chooses the package server and the monitoring addresses, often
+/// on the same machine: so loopback is allowed, which the library's default is not.
+#[must_use]
+pub fn url_policy() -> UrlPolicy {
+    UrlPolicy::new().allow_loopback()
+}
+
+fn verifier(cache: &Path) -> Result<HttpVerifier, Box<dyn Error + Send + Sync>> {
+    Ok(HttpVerifier::builder(cache).policy(url_policy()).allow_file_urls().build()?)
+}
+
+/// The executor of hosts that are reached without an agent.
+fn release_executor(state: &State) -> Result<ReleaseExecutor, Box<dyn Error + Send + Sync>> {
+    let connector = SchemeConnector::new().with("local", LocalConnector::new());
+    let prober = HttpProber::builder().policy(url_policy()).build()?;
+    Ok(ReleaseExecutor::builder(connector, state.verifier.clone()).prober(prober).build())
+}
+
+/// A control node for the hosts of an inventory.
+///
+/// # Errors
+///
+/// When a token file cannot be read, or what was left unfinished cannot be taken up.
+pub async fn control_node(
+    inventory: Inventory,
+    state: &State,
+) -> Result<ControlNode, Box<dyn Error + Send + Sync>> {
+    let agents = HttpExecutor::builder().tokens(inventory.tokens()?).policy(url_policy()).build()?;
+    let executor = SchemeExecutor::new()
+        .with("http", agents.clone())
+        .with("https", agents)
+        .with("local", release_executor(state)?);
+    let node = ControlNode::builder()
+        .resolver(inventory)
+        .verifier(state.verifier.clone())
+        .executor(executor)
+        .queue(Arc::clone(&state.queue))
+        .journal(Arc::clone(&state.journal))
+        .build()
+        .await?;
+    Ok(node)
+}
+
+/// An agent node for the hosts of an inventory.
+///
+/// # Errors
+///
+/// When what was left unfinished cannot be taken up.
+pub async fn agent_node(
+    inventory: Inventory,
+    state: &State,
+) -> Result<AgentNode, Box<dyn Error + Send + Sync>> {
+    let node = AgentNode::builder()
+        .resolver(inventory)
+        .executor(release_executor(state)?)
+        .queue(Arc::clone(&state.queue))
+        .journal(Arc::clone(&state.journal))
+        .build()
+        .await?;
+    Ok(node)
+}
