@@ -27,7 +27,6 @@ pub struct HttpProber {
 
 impl HttpProber {
     /// Begins with the defaults.
-    #[must_use]
     pub fn builder() -> HttpProberBuilder {
         HttpProberBuilder::default()
     }

@@ -122,7 +122,7 @@ impl Inner {
         }
         let (partial, found) = Download::new(self, &source).run().await?;
         let store = self.store.clone();
-        let file = blocking(move || store.keep(partial, &found.sha256)).await?;
+        let file = blocking(move || store.keep(&partial, &found.sha256)).await?;
         Ok(VerifiedPackage::new(Arc::new(file), found, name))
     }
 

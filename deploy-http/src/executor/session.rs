@@ -231,7 +231,7 @@ async fn cancel_until_taken(agent: &Agent, reason: &str, patience: Patience) {
         };
         tokio::time::sleep(backoff.next(wait)).await;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Waits until the work is to stop, and gives the reason.

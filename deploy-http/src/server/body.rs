@@ -15,7 +15,7 @@ use crate::wire::problem::{Problem, ProblemKind};
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// Reads a JSON body of at most [`MAX_DOCUMENT`] bytes.
-pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
+pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Box<Problem>> {
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
@@ -33,7 +33,7 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Pro
         .unwrap_or_else(|_| Err(Problem::new(ProblemKind::TooSlow)))
 }
 
-async fn collect(mut body: Body) -> Result<Vec<u8>, Problem> {
+async fn collect(mut body: Body) -> Result<Vec<u8>, Box<Problem>> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::new(ProblemKind::Malformed))?;
@@ -47,7 +47,7 @@ async fn collect(mut body: Body) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
-fn too_large() -> Problem {
+fn too_large() -> Box<Problem> {
     let detail = format!("at most {MAX_DOCUMENT} bytes are taken");
     Problem::new(ProblemKind::TooLarge).with_detail(detail)
 }

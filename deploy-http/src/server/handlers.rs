@@ -47,7 +47,7 @@ impl Handlers {
         };
         answer.unwrap_or_else(|mut found| {
             found.instance = Some(path);
-            problem(found)
+            problem(&found)
         })
     }
 
@@ -56,13 +56,13 @@ impl Handlers {
         caller: &str,
         headers: &HeaderMap,
         body: Body,
-    ) -> Result<Response<Body>, Problem> {
+    ) -> Result<Response<Body>, Box<Problem>> {
         let task: ReleaseTask = parse(&body::read(headers, body).await?)?;
         let id = task.id.clone();
         let status = match self.node.accept(task).await {
             Ok(Accepted::New) => StatusCode::ACCEPTED,
             Ok(Accepted::Known) => StatusCode::OK,
-            Err(error) => return Ok(node_error(&error)),
+            Err(error) => return Err(node_error(&error)),
         };
         tracing::info!(target: "deploy", caller, task = %id, "a task was given");
         let mut response = json(status, &json!({ "task": id }));
@@ -73,15 +73,18 @@ impl Handlers {
         Ok(response)
     }
 
-    async fn state(&self, path: &str) -> Result<Response<Body>, Problem> {
+    async fn state(&self, path: &str) -> Result<Response<Body>, Box<Problem>> {
         let id = task_of(path)?;
-        Ok(match self.node.status(&id).await {
-            Ok(state) => json(StatusCode::OK, &state),
-            Err(error) => node_error(&error),
-        })
+        let state = self.node.status(&id).await;
+        let state = state.map_err(|error| node_error(&error))?;
+        Ok(json(StatusCode::OK, &state))
     }
 
-    async fn events(&self, path: &str, headers: &HeaderMap) -> Result<Response<Body>, Problem> {
+    async fn events(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<Response<Body>, Box<Problem>> {
         let id = task_of(path)?;
         let after = match headers.get(LAST_EVENT_ID) {
             None => Sequence::START,
@@ -93,9 +96,8 @@ impl Handlers {
                 })?)
             }
         };
-        if let Err(error) = self.node.status(&id).await {
-            return Ok(node_error(&error));
-        }
+        let known = self.node.status(&id).await;
+        known.map_err(|error| node_error(&error))?;
         let mut response = Response::new(Body::new(EventBody::new(self.node.events(&id, after))));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
@@ -109,23 +111,20 @@ impl Handlers {
         path: &str,
         headers: &HeaderMap,
         body: Body,
-    ) -> Result<Response<Body>, Problem> {
+    ) -> Result<Response<Body>, Box<Problem>> {
         let id = task_of(path)?;
         let bytes = body::read(headers, body).await?;
         let CancelBody { reason } = serde_json::from_slice(&bytes)
             .map_err(|error| Problem::new(ProblemKind::Malformed).with_detail(error.to_string()))?;
-        Ok(match self.node.cancel(&id, &reason).await {
-            Ok(()) => {
-                tracing::info!(target: "deploy", caller, task = %id, reason, "a task was cancelled");
-                json(StatusCode::ACCEPTED, &json!({ "task": id }))
-            }
-            Err(error) => node_error(&error),
-        })
+        let cancelled = self.node.cancel(&id, &reason).await;
+        cancelled.map_err(|error| node_error(&error))?;
+        tracing::info!(target: "deploy", caller, task = %id, reason, "a task was cancelled");
+        Ok(json(StatusCode::ACCEPTED, &json!({ "task": id })))
     }
 }
 
 /// The id in the path of a route, `…/tasks/{id}` or `…/tasks/{id}/…`.
-fn task_of(path: &str) -> Result<TaskId, Problem> {
+fn task_of(path: &str) -> Result<TaskId, Box<Problem>> {
     let (_, rest) = path.rsplit_once("/tasks/").unwrap_or_default();
     let id = rest.split('/').next().unwrap_or_default();
     TaskId::new(id).map_err(|_| {
@@ -134,12 +133,13 @@ fn task_of(path: &str) -> Result<TaskId, Problem> {
 }
 
 /// Reads a task, and finds all that is wrong with it.
-fn parse(bytes: &[u8]) -> Result<ReleaseTask, Problem> {
+fn parse(bytes: &[u8]) -> Result<ReleaseTask, Box<Problem>> {
     Format::Json.read(bytes).map_err(|error| match error {
-        ParseError::Invalid(faults) => Problem {
-            faults,
-            ..Problem::new(ProblemKind::Invalid)
-        },
+        ParseError::Invalid(faults) => {
+            let mut invalid = Problem::new(ProblemKind::Invalid);
+            invalid.faults = faults;
+            invalid
+        }
         ParseError::TooLarge { .. } => Problem::new(ProblemKind::TooLarge),
         error => Problem::new(ProblemKind::Malformed).with_detail(error.to_string()),
     })

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Response, StatusCode};
-use deploy_core::NodeError;
+use deploy_core::{NodeError, Retry};
 use serde::Serialize;
 
 use crate::wire::JSON;
@@ -14,14 +14,14 @@ pub(super) fn json(status: StatusCode, document: &impl Serialize) -> Response<Bo
     match serde_json::to_vec(document) {
         Ok(bytes) => with_type(status, JSON, bytes),
         // What we serialize are plain tables with text keys.
-        Err(_) => problem(Problem::new(ProblemKind::Storage)),
+        Err(_) => problem(&Problem::new(ProblemKind::Storage)),
     }
 }
 
 /// A problem.
-pub(super) fn problem(problem: Problem) -> Response<Body> {
+pub(super) fn problem(problem: &Problem) -> Response<Body> {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let bytes = serde_json::to_vec(&problem).unwrap_or_default();
+    let bytes = serde_json::to_vec(problem).unwrap_or_default();
     let mut response = with_type(status, PROBLEM_JSON, bytes);
     if status == StatusCode::UNAUTHORIZED {
         let bearer = HeaderValue::from_static("Bearer");
@@ -35,11 +35,15 @@ pub(super) fn problem(problem: Problem) -> Response<Body> {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
+    if let Some(wait) = problem.retry_after {
+        let seconds = HeaderValue::from(wait.as_secs().max(1));
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+    }
     response
 }
 
 /// What a node's error says to the one who asked. The cause of a failed store is for the log alone.
-pub(super) fn node_error(error: &NodeError) -> Response<Body> {
+pub(super) fn node_error(error: &NodeError) -> Box<Problem> {
     let kind = match error {
         NodeError::Conflict { .. } => ProblemKind::Conflict,
         NodeError::Unknown { .. } => ProblemKind::UnknownTask,
@@ -48,25 +52,18 @@ pub(super) fn node_error(error: &NodeError) -> Response<Body> {
         NodeError::ShuttingDown => ProblemKind::ShuttingDown,
         _ => ProblemKind::Storage,
     };
-    let mut details = Problem::new(kind).with_detail(error.to_string());
-    if let NodeError::Invalid(faults) = error {
-        details.detail = None;
-        details.faults = faults.clone();
+    let mut problem = Problem::new(kind);
+    match error {
+        NodeError::Invalid(faults) => problem.faults = faults.clone(),
+        _ => problem.detail = Some(error.to_string()),
+    }
+    if let Retry::After(wait) = error.retry() {
+        problem.retry_after = Some(wait);
     }
     if kind == ProblemKind::Storage {
         tracing::error!(target: "deploy", error = %chain(error), "a request failed");
     }
-    let mut response = problem(details);
-    let wait = match error {
-        NodeError::Busy { retry_after } => Some(*retry_after),
-        NodeError::ShuttingDown => Some(std::time::Duration::from_secs(5)),
-        _ => None,
-    };
-    if let Some(wait) = wait {
-        let seconds = HeaderValue::from(wait.as_secs().max(1));
-        response.headers_mut().insert(RETRY_AFTER, seconds);
-    }
-    response
+    problem
 }
 
 fn with_type(status: StatusCode, kind: &'static str, bytes: Vec<u8>) -> Response<Body> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::AUTHORIZATION;
-use axum::http::{Request, Response};
+use axum::http::{HeaderValue, Request, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use deploy_core::AgentNode;
 
@@ -75,7 +75,7 @@ impl Door {
     /// The name of the caller, when the token allows this.
     fn judge(&self, request: &Request<Body>, scope: Scope) -> Result<&str, ProblemKind> {
         let token = request.headers().get(AUTHORIZATION);
-        let caller = self.access.judge(token.map(|token| token.as_bytes()));
+        let caller = self.access.judge(token.map(HeaderValue::as_bytes));
         let refused = match caller {
             Some(caller) if caller.scope >= scope => return Ok(caller.name),
             Some(_) => ProblemKind::NotAllowed,
@@ -96,8 +96,7 @@ impl Door {
 }
 
 fn refusal(kind: ProblemKind, path: String) -> Response<Body> {
-    problem(Problem {
-        instance: Some(path),
-        ..Problem::new(kind)
-    })
+    let mut refusal = Problem::new(kind);
+    refusal.instance = Some(path);
+    problem(&refusal)
 }

@@ -73,7 +73,7 @@ impl Store {
     }
 
     /// Keeps a finished file, durably, and gives it for reading. Drops others when there is too much.
-    pub(super) fn keep(&self, partial: Partial, sha256: &Sha256Digest) -> io::Result<File> {
+    pub(super) fn keep(&self, partial: &Partial, sha256: &Sha256Digest) -> io::Result<File> {
         let file = File::open(&partial.path)?;
         partial.file.sync_all()?;
         fs::rename(&partial.path, self.path(sha256))?;

@@ -76,24 +76,29 @@ pub(crate) struct Problem {
     /// What is wrong with the document, each with the path of its field.
     #[serde(default, skip_serializing_if = "Faults::is_empty")]
     pub(crate) faults: Faults,
+    /// When to ask again; it travels in a header.
+    #[serde(skip)]
+    #[cfg(feature = "server")]
+    pub(crate) retry_after: Option<std::time::Duration>,
 }
 
 #[cfg(feature = "server")]
 impl Problem {
     /// Makes a problem of a type.
-    pub(crate) fn new(kind: ProblemKind) -> Self {
-        Self {
+    pub(crate) fn new(kind: ProblemKind) -> Box<Self> {
+        Box::new(Self {
             r#type: kind.uri().to_owned(),
             title: kind.title().to_owned(),
             status: kind.status(),
             detail: None,
             instance: None,
             faults: Faults::default(),
-        }
+            retry_after: None,
+        })
     }
 
     /// Says what happened this time.
-    pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+    pub(crate) fn with_detail(mut self: Box<Self>, detail: impl Into<String>) -> Box<Self> {
         self.detail = Some(detail.into());
         self
     }

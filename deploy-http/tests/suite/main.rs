@@ -1,5 +1,10 @@
 //! Behaviour of the HTTP parts over real sockets on the loopback interface.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy sees tests where they are marked, and not what they share"
+)]
+
 mod agent_api;
 mod connections;
 mod downloads;

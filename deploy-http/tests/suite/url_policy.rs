@@ -222,7 +222,7 @@ async fn sec_d02_a_name_that_changes_its_mind_gains_nothing() {
     // Every second answer is 0.0.0.0, which is this machine too and would be connected to.
     let lookup = HostLookup::new(move |_| {
         let number = counter.fetch_add(1, Ordering::SeqCst);
-        let last = if number % 2 == 0 {
+        let last = if number.is_multiple_of(2) {
             [127, 0, 0, 1]
         } else {
             [0, 0, 0, 0]
