@@ -33,6 +33,10 @@ const ASK_GATE_AGAIN: Duration = Duration::from_secs(30);
 /// How often an executor that lost a task is asked again what became of it.
 const ASK_LOST_AGAIN: u32 = 3;
 
+/// How often preparing is attempted when its failures may pass. Resolvers and verifiers have tried
+/// again themselves by then, so a server that is away this long is reported rather than waited for.
+const PREPARE_ATTEMPTS: u32 = 3;
+
 /// What came of driving a task.
 #[derive(Debug)]
 pub(super) enum Driven {
@@ -390,7 +394,7 @@ impl Driver {
 
     /// Ends the task with a failure, or lets it be tried again where that is worth it.
     async fn fail(&mut self, failure: Failure) -> Result<Option<Driven>, JournalError> {
-        if failure.retry.is_worth_it() && self.attempt < self.parts.config.max_attempts {
+        if failure.retry.is_worth_it() && self.attempt < PREPARE_ATTEMPTS {
             self.book
                 .record(vec![Fact::AttemptFailed {
                     failure: failure.clone(),
@@ -466,7 +470,9 @@ async fn execute(
 ) -> Result<ReleaseReport, ExecuteError> {
     let mut asked = 0;
     loop {
-        let result = executor.execute(cx.clone(), task.clone()).await;
+        // Another attempt says that the task may be there already.
+        let cx = cx.clone().with_attempt(cx.attempt.saturating_add(asked));
+        let result = executor.execute(cx, task.clone()).await;
         match &result {
             Err(error @ ExecuteError::Lost { .. }) if asked < ASK_LOST_AGAIN => {
                 tracing::warn!(target: "deploy", task = %task.id, %error, "asking again");
