@@ -100,10 +100,7 @@ impl Driver {
             self.record_progress().await?;
             let running: BTreeSet<TaskId> = self.cancels.keys().cloned().collect();
             let next = decide(self.book.state(), self.parts.clock.now(), &running);
-            let over = matches!(
-                next,
-                Next::Nothing | Next::Finish { .. } | Next::Await { .. }
-            );
+            let over = matches!(next, Next::Nothing | Next::Finish(_) | Next::Await { .. });
             if self.leash.stop.is_cancelled() && !over {
                 if self.running.is_empty() {
                     return Ok(Driven::HandedBack);
@@ -123,38 +120,37 @@ impl Driver {
             Next::Resolve => return self.resolve().await,
             Next::Verify => return self.verify().await,
             Next::WaitUntil(until) => {
-                if self
+                let known = self
                     .book
                     .state()
                     .hold
                     .as_ref()
-                    .is_none_or(|hold| hold.until != until)
+                    .is_some_and(|hold| hold.until == until);
+                if known
+                    || self
+                        .book
+                        .record_decision(vec![Fact::Waiting { until }])
+                        .await?
                 {
-                    self.book.record(vec![Fact::Waiting { until }]).await?;
+                    return Ok(Some(Driven::Until(until)));
                 }
-                return Ok(Some(Driven::Until(until)));
             }
             Next::AskGates => return self.ask_gates().await,
             Next::StartBatch(batch) => {
-                self.book.record(vec![Fact::BatchStarted { batch }]).await?;
+                self.book
+                    .record_decision(vec![Fact::BatchStarted { batch }])
+                    .await?;
             }
             Next::FinishBatch(batch) => {
                 self.book
-                    .record(vec![Fact::BatchFinished { batch }])
+                    .record_decision(vec![Fact::BatchFinished { batch }])
                     .await?;
             }
             Next::Dispatch { number, hosts } => self.dispatch(number, hosts).await?,
             Next::Resume { number } => self.resume(number),
             Next::Await { cancel } => self.wait(cancel).await?,
-            Next::Finish {
-                results,
-                outcome,
-                failure,
-            } => {
-                let finished = |result| Fact::HostFinished { result };
-                let mut facts: Vec<_> = results.into_iter().map(finished).collect();
-                facts.push(Fact::Finished { outcome, failure });
-                self.book.record(facts).await?;
+            Next::Finish(facts) => {
+                self.book.record_decision(facts).await?;
             }
         }
         Ok(None)
@@ -239,8 +235,11 @@ impl Driver {
                     }
                     Err(error) => (Failure::from(&error).message, now.plus(ASK_GATE_AGAIN)),
                 };
-                self.book.record(vec![Fact::Held { reason, until }]).await?;
-                return Ok(Some(Driven::Until(until)));
+                let held = self
+                    .book
+                    .record_decision(vec![Fact::Held { reason, until }])
+                    .await?;
+                return Ok(held.then_some(Driven::Until(until)));
             }
         }
         let state = self.book.state();
@@ -252,7 +251,7 @@ impl Driver {
             Subject::Release { .. } => vec![targets.into_iter().map(|t| t.host).collect()],
         };
         self.book
-            .record(vec![Fact::RolloutStarted { batches }])
+            .record_decision(vec![Fact::RolloutStarted { batches }])
             .await?;
         Ok(None)
     }
@@ -272,7 +271,7 @@ impl Driver {
             hosts: names,
             fence,
         };
-        if self.book.record(vec![fact]).await? {
+        if self.book.record_decision(vec![fact]).await? {
             self.execute(part_task(self.book.state(), part, hosts, fence), Vec::new());
         }
         Ok(())
