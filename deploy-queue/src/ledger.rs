@@ -5,6 +5,8 @@
 
 mod entry;
 mod look;
+#[cfg(test)]
+mod model_test;
 mod ready;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

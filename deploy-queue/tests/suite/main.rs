@@ -1,3 +1,5 @@
 //! What the queues and journals of this crate promise.
 
 mod conformance;
+mod crash;
+mod damage;
