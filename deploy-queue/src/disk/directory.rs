@@ -82,6 +82,8 @@ impl Directory {
             if new.exists() {
                 fs::remove_file(&new).map_err(failed)?;
             }
+            // Made by us, so that nobody else may read it.
+            drop(options().open(&new).map_err(failed)?);
             make(&new)?;
             self.put(MARK_FILE, &Mark { commits: 1 }.encode())
                 .map_err(failed)?;

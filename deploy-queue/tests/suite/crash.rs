@@ -116,7 +116,7 @@ fn say(word: &str) {
 }
 
 /// Runs a child until it has said so many words, kills it, and gives what it said.
-fn run_and_kill(path: &Path, mode: &str, cycle: u64, words: usize) -> Word {
+fn run_and_kill(path: &Path, mode: &str, cycle: u64, words: usize, delay: Duration) -> Word {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "crash::child_process",
@@ -141,6 +141,8 @@ fn run_and_kill(path: &Path, mode: &str, cycle: u64, words: usize) -> Word {
         };
         said += 1;
         if said >= words && !killed {
+            // Not to wait for anything: the kill is to come at any point of what follows the word.
+            std::thread::sleep(delay);
             // What it says until the signal arrives was acknowledged, too.
             child.kill().unwrap();
             killed = true;
@@ -173,11 +175,23 @@ fn cycles(path: &Path, mode: &str, cycles: u64) -> Tally {
         random % sides
     };
     for cycle in 0..cycles {
-        let word = run_and_kill(path, mode, cycle, 2 + usize::try_from(roll(400)).unwrap());
+        let word = run_and_kill(
+            path,
+            mode,
+            cycle,
+            2 + usize::try_from(roll(400)).unwrap(),
+            Duration::ZERO,
+        );
         tally.cycles += 1;
         if roll(10) < 4 {
-            // The first word is said before the store is opened.
-            run_and_kill(path, "recover", 1_000_000 + cycle, 1);
+            // The first word is said before the store is opened, which takes about 10 ms.
+            run_and_kill(
+                path,
+                "recover",
+                1_000_000 + cycle,
+                1,
+                Duration::from_micros(roll(12_000)),
+            );
             tally.killed_while_recovering += 1;
         }
         runtime.block_on(check(path, &word, &mut tally));

@@ -261,3 +261,47 @@ async fn a_newer_format_and_a_foreign_directory_are_left_as_they_are() {
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }
+
+/// Names a directory to the child that has no right to write there.
+const FORBIDDEN: &str = "DEPLOY_QUEUE_FORBIDDEN";
+
+#[tokio::test]
+async fn child_without_rights() {
+    let Ok(path) = std::env::var(FORBIDDEN) else {
+        return;
+    };
+    let opened = open(Path::new(&path)).await;
+    assert!(
+        matches!(opened, Err(OpenError::ReadOnly { .. })),
+        "{opened:?}"
+    );
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o555)).unwrap();
+    // Rights do not bind root, so the child is somebody else then. A copy is run, since the build
+    // directory may be out of that one's reach.
+    let program = tempfile::Builder::new()
+        .tempfile()
+        .unwrap()
+        .into_temp_path();
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut child = std::process::Command::new(&program);
+    child.args(["damage::child_without_rights", "--exact"]);
+    child.env(FORBIDDEN, directory.path());
+    if rustix::process::geteuid().is_root() {
+        child.uid(65534).gid(65534);
+    }
+    let output = child.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
