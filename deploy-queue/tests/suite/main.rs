@@ -6,5 +6,6 @@
 mod conformance;
 mod crash;
 mod damage;
+mod full_disk;
 mod limits;
 mod reopen;
