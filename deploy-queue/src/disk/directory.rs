@@ -29,8 +29,7 @@ const NEW_DATABASE_FILE: &str = "store.redb.new";
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    /// Holds the lock.
-    _lock: File,
+    lock: File,
 }
 
 impl Directory {
@@ -60,7 +59,7 @@ impl Directory {
         writeln!(lock, "process {} on {machine}", std::process::id()).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock,
+            lock,
         })
     }
 
@@ -83,6 +82,8 @@ impl Directory {
             if new.exists() {
                 fs::remove_file(&new).map_err(failed)?;
             }
+            // Made by us, so that nobody else may read it.
+            drop(options().open(&new).map_err(failed)?);
             make(&new)?;
             self.put(MARK_FILE, &Mark { commits: 1 }.encode())
                 .map_err(failed)?;
@@ -127,6 +128,14 @@ impl Directory {
         file.sync_all()?;
         fs::rename(&new, self.path.join(name))?;
         sync(&self.path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // A child process that is just being started still has the file open, and with it the lock;
+        // so closing the file is not enough. When this fails, closing it is all there is.
+        let _ = flock(&self.lock, FlockOperation::Unlock);
     }
 }
 

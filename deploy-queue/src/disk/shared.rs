@@ -117,21 +117,21 @@ impl Shared {
     }
 
     /// Notes that a card is on disk, or gone from there.
-    pub(super) fn recorded(&self, task: TaskId, change: u64, card: Option<Card>) {
+    pub(super) fn recorded(&self, task: &TaskId, change: u64, card: Option<Card>) {
         let mut cards = self.lock();
         if cards
             .coming
-            .get(&task)
+            .get(task)
             .is_some_and(|(last, _)| *last == change)
         {
-            cards.coming.remove(&task);
+            cards.coming.remove(task);
         }
         match card {
             Some(card) => cards.kept.put(task.clone(), card),
-            None => drop(cards.kept.remove(&task)),
+            None => drop(cards.kept.remove(task)),
         }
         drop(cards);
-        self.followers.wake(&task);
+        self.followers.wake(task);
     }
 
     /// Looks at the catalog, as it is on disk.

@@ -105,12 +105,11 @@ impl Outbox {
 
 impl Keeper for Outbox {
     fn keep(&mut self, change: Change) {
-        self.rows.push(match rows::encode_state(&change) {
-            Some((order, row)) => Row::State { order, row },
-            None => Row::Gone {
-                order: change.order(),
-            },
-        });
+        if let Change::Goes { order } = change {
+            self.rows.push(Row::Gone { order });
+        } else if let Some((order, row)) = rows::encode_state(&change) {
+            self.rows.push(Row::State { order, row });
+        }
     }
 
     fn note(&mut self, change: Change) {
@@ -218,7 +217,7 @@ impl Writer {
             for row in batch.rows.drain(..) {
                 match row {
                     Row::Task { order, .. } => self.shared.pushed(order),
-                    Row::Card { task, change, card } => self.shared.recorded(task, change, card),
+                    Row::Card { task, change, card } => self.shared.recorded(&task, change, card),
                     _ => {}
                 }
             }

@@ -100,12 +100,3 @@ pub(crate) enum Change {
     /// It is gone.
     Goes { order: u64 },
 }
-
-impl Change {
-    /// The order of the task.
-    pub(crate) fn order(&self) -> u64 {
-        match self {
-            Self::Waits { order, .. } | Self::Dies { order, .. } | Self::Goes { order } => *order,
-        }
-    }
-}

@@ -290,6 +290,7 @@ pub async fn the_list_goes_on_where_the_last_page_ended(bench: JournalBench) {
             break;
         }
         pages.append(&mut page);
+        assert!(pages.len() <= whole.len(), "a page begins anew: {pages:?}");
     }
     assert_eq!(pages, whole);
     let unknown = JournalQuery::new().with_after(samples::task_id("unknown"));
