@@ -4,3 +4,5 @@
 
 #[cfg(feature = "release")]
 mod archive;
+#[cfg(feature = "release")]
+mod release;
