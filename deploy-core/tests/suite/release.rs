@@ -31,5 +31,13 @@ macro_rules! on_every_host {
     };
 }
 
+mod failing;
 mod fixture;
+mod hooks;
 mod installing;
+mod local;
+mod locking;
+mod packages;
+mod probing;
+mod pruning;
+mod stopping;
