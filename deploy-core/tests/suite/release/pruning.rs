@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use deploy_core::model::HostStatus;
 use deploy_core::Fact;
+use deploy_core::model::HostStatus;
 
 use super::fixture::{Package, Watched, hook};
 

@@ -19,7 +19,11 @@ struct Silent;
 
 #[async_trait]
 impl Prober for Silent {
-    async fn probe(&self, _cx: Context, _question: ProbeQuestion) -> Result<ProbeAnswer, ProbeError> {
+    async fn probe(
+        &self,
+        _cx: Context,
+        _question: ProbeQuestion,
+    ) -> Result<ProbeAnswer, ProbeError> {
         std::future::pending().await
     }
 }
@@ -28,7 +32,8 @@ impl Prober for Silent {
 fn held_at(host: &Host, step: Step, package: &Package) -> ReleaseTask {
     let mut task = host.task("d2", 2, package);
     task.release.shared = vec!["log".parse().unwrap()];
-    let once = || hook("[ -n \"$DEPLOY_ROLLBACK\" ] || sleep 600").with_timeout(Duration::from_secs(900));
+    let once =
+        || hook("[ -n \"$DEPLOY_ROLLBACK\" ] || sleep 600").with_timeout(Duration::from_secs(900));
     match step {
         Step::BeforeSwitch => task.release.hooks.before_switch = vec![once()],
         Step::AfterSwitch => task.release.hooks.after_switch = vec![once()],
@@ -183,11 +188,22 @@ async fn hosts_that_have_not_begun_are_not_touched_after_a_cancel() {
     let host = Host::new("dash", true);
     let package = Package::version("two");
     let mut task = held_at(&host, Step::BeforeSwitch, &package);
-    task.hosts.push(super::fixture::target("h2", &host.dir.path().join("b")));
+    task.hosts
+        .push(super::fixture::target("h2", &host.dir.path().join("b")));
     task.max_parallel = 1;
     let watched = Watched::new(&task);
     let cancel = async {
-        watched.until(|f| matches!(f, Fact::StepStarted { step: Step::BeforeSwitch, .. })).await;
+        watched
+            .until(|f| {
+                matches!(
+                    f,
+                    Fact::StepStarted {
+                        step: Step::BeforeSwitch,
+                        ..
+                    }
+                )
+            })
+            .await;
         watched.cx.cancel.cancel("enough");
     };
     let executor = host.executor(&package).build();
@@ -209,7 +225,10 @@ struct Lossy {
 impl Connector for Lossy {
     async fn connect(&self, cx: Context, target: Target) -> Result<Box<dyn Session>, ConnectError> {
         let session = self.reached.connect(cx, target).await?;
-        Ok(Box::new(LossySession { session, cut: Arc::clone(&self.cut) }))
+        Ok(Box::new(LossySession {
+            session,
+            cut: Arc::clone(&self.cut),
+        }))
     }
 }
 
@@ -221,17 +240,36 @@ struct LossySession {
 
 #[async_trait]
 impl Session for LossySession {
-    async fn run(&self, cx: Context, script: String, mut io: CommandIo) -> Result<Exit, SessionError> {
+    async fn run(
+        &self,
+        cx: Context,
+        script: String,
+        mut io: CommandIo,
+    ) -> Result<Exit, SessionError> {
         let (stdin, theirs) = pipe(1);
         let (stdout, mut said) = pipe(1);
-        let run = self.session.run(cx, script, CommandIo::new(theirs, stdout, io.stderr));
+        let run = self
+            .session
+            .run(cx, script, CommandIo::new(theirs, stdout, io.stderr));
         let carry = async move {
-            let into = async { while let Some(chunk) = io.stdin.read().await { let _ = stdin.write(chunk).await; } std::future::pending::<()>().await; };
-            let out = async { while let Some(chunk) = said.read().await { let _ = io.stdout.write(chunk).await; } std::future::pending::<()>().await; };
+            let into = async {
+                while let Some(chunk) = io.stdin.read().await {
+                    let _ = stdin.write(chunk).await;
+                }
+                std::future::pending::<()>().await;
+            };
+            let out = async {
+                while let Some(chunk) = said.read().await {
+                    let _ = io.stdout.write(chunk).await;
+                }
+                std::future::pending::<()>().await;
+            };
             tokio::select! { () = into => {}, () = out => {}, () = self.cut.notified() => {} }
         };
         // The host goes on by itself, which the test waits for.
-        let (ended, ()) = tokio::join!(run, async { carry.await; });
+        let (ended, ()) = tokio::join!(run, async {
+            carry.await;
+        });
         ended.map(|_| Exit::Lost("the test cut it".to_owned()))
     }
 
