@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::job::Job;
+use super::job::{Job, Probing};
 use super::place::Placing;
 use super::probe::probe;
 use super::reader::MarkerReader;
@@ -166,7 +166,10 @@ impl Drive {
     fn send(&mut self) {
         let (package, stdin) = (self.job.package.clone(), self.stdin.clone());
         self.work = Some(Box::pin(async move {
-            send_package(&package, &stdin?).await.err().map(Input::NotSent)
+            send_package(&package, &stdin?)
+                .await
+                .err()
+                .map(Input::NotSent)
         }));
     }
 
@@ -186,7 +189,7 @@ impl Drive {
     fn probe(&mut self) {
         let (cx, job, target) = (self.cx.clone(), Arc::clone(&self.job), self.target.clone());
         self.work = Some(Box::pin(async move {
-            let (monitor, prober) = job.probing.as_ref()?;
+            let Probing { monitor, prober } = job.probing.as_ref()?;
             let judged = match monitor.url_for(&target.host, &target.address) {
                 Ok(url) => probe(cx, &**prober, monitor, url).await,
                 Err(invalid) => Err(invalid.to_string()),
@@ -216,7 +219,8 @@ impl Drive {
     /// Stops the session once nothing of ours works on the host any more.
     fn stop_session(&mut self) {
         if self.stopping && !self.unpacking {
-            self.stop.cancel(self.cx.cancel.reason().unwrap_or("the deadline has passed"));
+            self.stop
+                .cancel(self.cx.cancel.reason().unwrap_or("the deadline has passed"));
         }
     }
 }

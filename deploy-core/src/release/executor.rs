@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::hosts::install_all;
-use super::job::{Job, Settings};
+use super::job::{Job, Probing, Settings};
 use super::place::failure_of;
 use super::report::Reporter;
 use crate::archive::{self, Interrupt, PackageContents, UnpackLimits};
@@ -14,7 +14,7 @@ use crate::connector::Connector;
 use crate::context::Context;
 use crate::executor::{ExecuteError, Executor};
 use crate::failure::{Failure, FailureCode};
-use crate::model::{Monitor, ReleaseReport, ReleaseTask};
+use crate::model::{ReleaseReport, ReleaseTask};
 use crate::prober::Prober;
 use crate::verifier::{VerifiedPackage, Verifier, VerifyError};
 
@@ -38,11 +38,7 @@ pub struct ReleaseExecutor {
 
 impl ReleaseExecutor {
     /// Starts from what reaches hosts and what fetches packages.
-    #[must_use]
-    pub fn builder(
-        connector: impl Connector,
-        verifier: impl Verifier,
-    ) -> ReleaseExecutorBuilder {
+    pub fn builder(connector: impl Connector, verifier: impl Verifier) -> ReleaseExecutorBuilder {
         ReleaseExecutorBuilder(Self {
             connector: Arc::new(connector),
             verifier: Arc::new(verifier),
@@ -56,7 +52,7 @@ impl ReleaseExecutor {
     }
 
     /// The monitor and who asks it, when the task has one; refuses what could not be asked.
-    fn probing(&self, task: &ReleaseTask) -> Result<Option<(Monitor, Arc<dyn Prober>)>, ExecuteError> {
+    fn probing(&self, task: &ReleaseTask) -> Result<Option<Probing>, ExecuteError> {
         let rejected = |reason: String| ExecuteError::Rejected { reason };
         let Some(monitor) = &task.monitor else {
             return Ok(None);
@@ -67,12 +63,24 @@ impl ReleaseExecutor {
         };
         for host in &task.hosts {
             let url = monitor.url_for(&host.host, &host.address);
-            url.map_err(|invalid| rejected(format!("the monitoring address of {}: {invalid}", host.host)))?;
+            url.map_err(|invalid| {
+                rejected(format!(
+                    "the monitoring address of {}: {invalid}",
+                    host.host
+                ))
+            })?;
         }
-        Ok(Some((monitor.clone(), Arc::clone(prober))))
+        Ok(Some(Probing {
+            monitor: monitor.clone(),
+            prober: Arc::clone(prober),
+        }))
     }
 
-    async fn fetch(&self, cx: &Context, task: &ReleaseTask) -> Result<VerifiedPackage, ExecuteError> {
+    async fn fetch(
+        &self,
+        cx: &Context,
+        task: &ReleaseTask,
+    ) -> Result<VerifiedPackage, ExecuteError> {
         let fetched = tokio::select! {
             biased;
             () = cx.cancel.cancelled() => return Err(ExecuteError::Cancelled),
@@ -88,9 +96,17 @@ impl ReleaseExecutor {
         })
     }
 
-    async fn inspect(&self, cx: &Context, package: &VerifiedPackage) -> Result<PackageContents, ExecuteError> {
+    async fn inspect(
+        &self,
+        cx: &Context,
+        package: &VerifiedPackage,
+    ) -> Result<PackageContents, ExecuteError> {
         let interrupt = Interrupt::new();
-        let (limits, flag, package) = (self.settings.limits.clone(), interrupt.clone(), package.clone());
+        let (limits, flag, package) = (
+            self.settings.limits.clone(),
+            interrupt.clone(),
+            package.clone(),
+        );
         let inspecting = tokio::task::spawn_blocking(move || {
             archive::inspect(&package.file, &package.file_name, &limits, &flag)
         });
@@ -104,7 +120,10 @@ impl ReleaseExecutor {
         match inspected {
             Ok(Ok(contents)) => Ok(contents),
             Ok(Err(error)) => Err(refused(failure_of(&error))),
-            Err(_) => Err(refused(Failure::new(FailureCode::Internal, "inspecting the package panicked"))),
+            Err(_) => Err(refused(Failure::new(
+                FailureCode::Internal,
+                "inspecting the package panicked",
+            ))),
         }
     }
 }
@@ -173,7 +192,6 @@ impl Executor for ReleaseExecutor {
         Ok(ReleaseReport::new(results))
     }
 }
-
 
 /// Builds a [`ReleaseExecutor`].
 #[derive(Clone, Debug)]

@@ -181,8 +181,7 @@ mod tests {
         let mut monitor = monitor(1, 0, 60);
         monitor.contains = Some("ready".to_owned());
         let mut gate = HealthGate::new(&monitor);
-        let mut hear =
-            |body: Vec<u8>| gate.hear(Duration::ZERO, &Ok(ProbeAnswer::new(200, body)));
+        let mut hear = |body: Vec<u8>| gate.hear(Duration::ZERO, &Ok(ProbeAnswer::new(200, body)));
         assert_eq!(hear(b"not yet".to_vec()), Health::KeepTrying);
         assert_eq!(
             hear([vec![b' '; MAX_BODY], b"ready".to_vec()].concat()),

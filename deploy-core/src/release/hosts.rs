@@ -16,9 +16,15 @@ use crate::model::{HostResult, HostStatus, Target};
 
 /// Installs on all hosts of the task and gives their results in the task's order. Dropping the
 /// future leaves the hosts that have begun to themselves: the caller cancels them.
-pub(crate) async fn install_all(job: Arc<Job>, cx: &Context, reporter: &Reporter) -> Vec<HostResult> {
+pub(crate) async fn install_all(
+    job: Arc<Job>,
+    cx: &Context,
+    reporter: &Reporter,
+) -> Vec<HostResult> {
     let targets = &job.task.hosts;
-    let at_once = usize::try_from(job.task.max_parallel).unwrap_or(usize::MAX).max(1);
+    let at_once = usize::try_from(job.task.max_parallel)
+        .unwrap_or(usize::MAX)
+        .max(1);
     let mut results: Vec<Option<HostResult>> = vec![None; targets.len()];
     let mut working = Working::default();
     let mut next = 0;
@@ -33,7 +39,11 @@ pub(crate) async fn install_all(job: Arc<Job>, cx: &Context, reporter: &Reporter
         let host = &targets[index].host;
         let result = result.unwrap_or_else(|()| {
             let failure = Failure::new(FailureCode::Internal, "the work on the host panicked");
-            HostResult::failed(host.clone(), HostStatus::Unknown, failure.with_host(host.clone()))
+            HostResult::failed(
+                host.clone(),
+                HostStatus::Unknown,
+                failure.with_host(host.clone()),
+            )
         });
         results[index] = Some(finished(reporter, result));
     }
@@ -58,10 +68,17 @@ fn not_started(cx: &Context, target: &Target) -> HostResult {
     let failure = if cx.cancel.is_cancelled() {
         cx.cancel.failure()
     } else {
-        Failure::new(FailureCode::TimedOut, "the task's time was over before the host's turn")
+        Failure::new(
+            FailureCode::TimedOut,
+            "the task's time was over before the host's turn",
+        )
     };
     let host = target.host.clone();
-    HostResult::failed(host.clone(), HostStatus::NotStarted, failure.with_host(host))
+    HostResult::failed(
+        host.clone(),
+        HostStatus::NotStarted,
+        failure.with_host(host),
+    )
 }
 
 /// The hosts that are being worked on.

@@ -51,7 +51,9 @@ pub(crate) async fn install(
     let run = Uuid::now_v7().simple().to_string();
     let placing = placing(&job, &*session, &target, &run);
     let root = session.local_path(&target.root);
-    let root = root.as_deref().map_or(Some(target.root.as_str()), |path| path.to_str());
+    let root = root
+        .as_deref()
+        .map_or(Some(target.root.as_str()), |path| path.to_str());
     let nonce = Uuid::now_v7().simple().to_string();
     let plan = HostPlan {
         task: &job.task,
@@ -73,7 +75,11 @@ pub(crate) async fn install(
             return failed(failure, HostStatus::Failed);
         }
     };
-    let state = HostRun::new(host, ReleaseId::from(&job.task.deployment), placing.is_some());
+    let state = HostRun::new(
+        host,
+        ReleaseId::from(&job.task.deployment),
+        placing.is_some(),
+    );
     let drive = Drive::new(job, cx, target, reporter, placing);
     drive.run(state, session, script, &nonce).await
 }

@@ -17,8 +17,15 @@ pub(crate) struct Job {
     pub(crate) contents: PackageContents,
     pub(crate) connector: Arc<dyn Connector>,
     /// The monitor and who asks it, when the task has one.
-    pub(crate) probing: Option<(Monitor, Arc<dyn Prober>)>,
+    pub(crate) probing: Option<Probing>,
     pub(crate) settings: Settings,
+}
+
+/// A monitoring address and who asks it.
+#[derive(Debug)]
+pub(crate) struct Probing {
+    pub(crate) monitor: Monitor,
+    pub(crate) prober: Arc<dyn Prober>,
 }
 
 /// What the builder of the executor was told.

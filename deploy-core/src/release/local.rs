@@ -103,7 +103,9 @@ fn base_of(endpoint: &Endpoint) -> Option<PathBuf> {
             b'%' => {
                 let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
                 let (high, low) = (digit(path.next())?, digit(path.next())?);
-                u8::try_from(high * 16 + low).ok().filter(|&byte| byte != 0)?
+                u8::try_from(high * 16 + low)
+                    .ok()
+                    .filter(|&byte| byte != 0)?
             }
             byte => byte,
         });
@@ -149,7 +151,12 @@ impl Session for LocalSession {
             .arg(script)
             .current_dir(&self.base)
             .env_clear()
-            .envs(self.connector.variables.iter().map(|(name, value)| (name, value)))
+            .envs(
+                self.connector
+                    .variables
+                    .iter()
+                    .map(|(name, value)| (name, value)),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

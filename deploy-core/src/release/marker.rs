@@ -64,9 +64,7 @@ impl Marker {
                 let (edge, note) = rest.split_once(' ').unwrap_or((rest, ""));
                 match edge {
                     "begin" => Self::Begin(defined(step)?),
-                    "end" => {
-                        Self::End(defined(step)?, (!note.is_empty()).then(|| note.to_owned()))
-                    }
+                    "end" => Self::End(defined(step)?, (!note.is_empty()).then(|| note.to_owned())),
                     _ => return None,
                 }
             }

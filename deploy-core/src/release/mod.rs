@@ -1,4 +1,59 @@
-//! docs below
+//! Releases on hosts: the executor that installs them, the program that runs there, and this machine
+//! as a host.
+//!
+//! # A release on a host
+//!
+//! ```text
+//! <root>/releases/<release-id>/    one directory per release
+//! <root>/shared/…                  paths linked into each release
+//! <root>/current -> releases/<id>  switched by one rename
+//! <root>/.deploy/lock.<n>          the lock: the highest number counts
+//! <root>/.deploy/fence             the highest fencing number that was here
+//! <root>/.deploy/marks/<id>        unfinished, complete, good or failed; digest, task, the one before
+//! <root>/.deploy/logs/<id>/…       what hooks wrote, whole
+//! <root>/.deploy/history.jsonl     who, what, why, when, how it ended: one line a release
+//! ```
+//!
+//! One run of one POSIX shell program over one session does it all: lock, transfer, verify, unpack,
+//! link, before-switch hooks, switch, after-switch hooks, probe, prune, unlock. The program talks to
+//! the node over its standard streams:
+//!
+//! ```text
+//! host → node   @deploy <nonce> step <step> begin | step <step> end <note> | need package | need verdict
+//!               out <step> <bytes>, then the bytes | more <step> <file> | serves <release>
+//!               fail <code> <step> <message> | further … | tail <bytes>, then the bytes | end <status> <how>
+//! node → host   package <size>, then the bytes | placed | commit | rollback
+//! ```
+//!
+//! - **The end of its standard input means that nobody is there**: the node died, the connection
+//!   broke, the work was cancelled. At any step the program then stops, puts the host back, gives
+//!   the lock back and ends. Before the switch the unfinished release goes; after it the release
+//!   before becomes current again, unless rollback is off.
+//! - **Success needs proof**: the last word with status 0 in band *and* the exit status 0. All else is
+//!   [`Unknown`](crate::model::HostStatus::Unknown), and the same task again finds out.
+//! - **A release has its final path before its hooks run**, because hooks may write absolute paths.
+//!   Until it is complete, and durable, its mark says `unfinished`, and nothing switches to it.
+//! - **Going back** runs the `after_switch` hooks of the request once more, in the release that is
+//!   current again and with `DEPLOY_ROLLBACK=1`, so that services start from it.
+//! - **Hooks** run by `sh -c` in a process group of their own, with a log file as their output. What
+//!   comes live is cut at 64 KiB a step. A daemon that a hook starts lives on and holds nothing.
+//!
+//! # Environment of hooks
+//!
+//! `DEPLOY_ID`, `DEPLOY_TASK`, `DEPLOY_BUSINESS`, `DEPLOY_PROJECT`, `DEPLOY_WORK_ORDER`,
+//! `DEPLOY_REQUIREMENT_ID`, `DEPLOY_REQUIREMENT_NAME`, `DEPLOY_HOST`, `DEPLOY_HOST_ADDRESS`,
+//! `DEPLOY_ROOT`, `DEPLOY_RELEASE` and `DEPLOY_RELEASE_PATH` (the release that the hook runs in),
+//! `DEPLOY_PREVIOUS_RELEASE` and `DEPLOY_PREVIOUS_PATH` (the one that was current before it),
+//! `DEPLOY_PACKAGE_URL` (without its query), `DEPLOY_PACKAGE_MD5`, `DEPLOY_PACKAGE_SHA256`,
+//! `DEPLOY_HOOK` (`before_switch`, `after_switch`, `on_failure`), `DEPLOY_ROLLBACK` (1 when going
+//! back) and `DEPLOY_MONITOR_URL`. What there is not is empty.
+//!
+//! # What a host needs
+//!
+//! A POSIX shell (checked with dash, bash and busybox sh), the tools of coreutils or busybox with
+//! `setsid`, and, where our own code does not run on the host, `tar`, the decompressor of the
+//! package's format, and one of `sha256sum`, `shasum`, `openssl`. What is missing is named.
+
 mod child;
 mod drive;
 mod executor;

@@ -222,8 +222,7 @@ impl HostRun {
             }
             Some(Frame::Tail) => {
                 let room = Failure::OUTPUT.saturating_sub(self.tail.len());
-                self.tail
-                    .extend_from_slice(&bytes[..bytes.len().min(room)]);
+                self.tail.extend_from_slice(&bytes[..bytes.len().min(room)]);
                 Vec::new()
             }
             None => Vec::new(),
@@ -283,11 +282,7 @@ impl HostRun {
 
     /// How the host ended, after the program's output has ended too. `complaint` is what it wrote to
     /// its standard error last.
-    pub(crate) fn end(
-        mut self,
-        exit: Result<Exit, SessionError>,
-        complaint: &str,
-    ) -> HostResult {
+    pub(crate) fn end(mut self, exit: Result<Exit, SessionError>, complaint: &str) -> HostResult {
         match (exit, self.end, self.failure.take()) {
             (Ok(Exit::Exited(0)), Some((0, Ending::Succeeded)), None) => {
                 HostResult::succeeded(self.host, self.release)
@@ -318,7 +313,11 @@ impl HostRun {
                     .with_host(self.host.clone());
                 let mut result = HostResult::failed(self.host, HostStatus::Unknown, failure);
                 // What is known about the reason is not lost with the connection.
-                result.further = first.or(self.stop).into_iter().chain(self.further).collect();
+                result.further = first
+                    .or(self.stop)
+                    .into_iter()
+                    .chain(self.further)
+                    .collect();
                 result
             }
         }

@@ -5,3 +5,5 @@
 #[cfg(feature = "release")]
 mod archive;
 mod documents;
+#[cfg(feature = "release")]
+mod release;

@@ -16,11 +16,14 @@ follow() {
     while true; do
         # The file counts when the signal came before we listened.
         [ ! -e "$work/over" ] || over=yes
+        # Only a look that began after the hook's end is the last one.
+        last=$over
         if pass_on; then pause=0.05; fi
-        if [ -n "$over" ]; then
+        if [ -n "$last" ]; then
             printf '%s' "$forwarded" >"$work/forwarded"
             return
         fi
+        [ -z "$over" ] || continue
         sleep "$pause" </dev/null >/dev/null 2>&1 &
         nap=$!
         wait "$nap" 2>/dev/null
@@ -49,6 +52,7 @@ pass_on() {
     cat "$work/chunk"
     offset=$((offset + size))
     forwarded=$((forwarded + size))
-    [ ! -e "$work/over" ] || pass_on
+    # What did not fit is at least named.
+    [ "$size" -lt "$room" ] || pass_on
     return 0
 }

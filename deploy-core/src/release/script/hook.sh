@@ -25,11 +25,15 @@ hook() {
     late=$work/late
     rm -f "$late" "$work/over"
     mkdir -p "${log%/*}" && touch "$log"
+    log_before=$(size_of "$log")
     # The command may start a daemon: it gets the log, and no other file of ours.
     start sh -c "$hook_program" hook "$3" "$hook_directory" >>"$log" 2>&1
     guard_hook "$child" "$2"
-    follow "$log" "$(size_of "$log")" &
+    # Ignored until the follower listens; the file tells it what it missed.
+    trap '' USR1
+    follow "$log" "$log_before" &
     follower=$!
+    trap - USR1
     await_child
     if [ -e "$late" ]; then
         wait "$guard"

@@ -13,7 +13,9 @@ hear() {
     if IFS= read -r word; then
         printf '%s' "$word" >"$work/verdict"
     else
-        kill -TERM $$
+        # Said again until it is understood: a shell may be told between two commands, where it hears
+        # nothing before its next wait has ended.
+        while kill -TERM $$; do sleep 1 >/dev/null 2>&1 3<&-; done
     fi
 }
 

@@ -75,10 +75,10 @@ bring_to_life() {
     if [ "$monitor" = yes ]; then
         await_verdict
     fi
-    alive
-    # From here on nobody can stop it: it is done.
     stop_listening
     trap true TERM INT HUP
+    alive
+    # From here on nobody can stop it: it is done.
     outcome=succeeded
     write_mark good
 }

@@ -5,8 +5,8 @@ published=
 outcome=failed
 
 put_back() {
-    trap be_told_to_hurry TERM INT HUP
     stop_listening
+    trap be_told_to_hurry TERM INT HUP
     # Whoever lost the lock touches nothing but what bears the run's own name.
     rm -rf "$root/releases/.incoming-$run" 2>/dev/null
     holds_lock || return 0

@@ -1,0 +1,187 @@
+//! Hooks: what they learn, what they write, what they leave behind, and how they end.
+
+use deploy_core::FailureCode;
+use deploy_core::model::{HostStatus, Requirement};
+
+use super::fixture::{Package, Watched, hook};
+
+/// Says whether a process is there and runs.
+fn runs(pid: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()))
+        .is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+on_every_host! {
+    a_hook_learns_the_facts_of_the_deployment(host) {
+        let package = Package::version("one");
+        host.deploy(&package, &host.task("d0", 1, &package)).await;
+        let mut task = host.task("d1", 2, &package);
+        task.requirement = Some(Requirement::new("R-1".parse().unwrap()));
+        task.release.hooks.after_switch = vec![hook("env | grep ^DEPLOY_ | sort > facts; env > all; pwd -P > where; cat > input")];
+        let result = host.deploy(&package, &task).await;
+        assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
+        let root = host.root.to_str().unwrap();
+        let facts = host.read("current/facts");
+        for line in [
+            "DEPLOY_BUSINESS=shop".to_owned(),
+            "DEPLOY_HOOK=after_switch".to_owned(),
+            "DEPLOY_HOST=h1".to_owned(),
+            "DEPLOY_HOST_ADDRESS=127.0.0.1".to_owned(),
+            "DEPLOY_ID=d1".to_owned(),
+            "DEPLOY_MONITOR_URL=".to_owned(),
+            format!("DEPLOY_PACKAGE_MD5={}", package.digests.md5),
+            format!("DEPLOY_PACKAGE_SHA256={}", package.digests.sha256),
+            format!("DEPLOY_PACKAGE_URL={}", package.source.url),
+            format!("DEPLOY_PREVIOUS_PATH={root}/releases/d0"),
+            "DEPLOY_PREVIOUS_RELEASE=d0".to_owned(),
+            "DEPLOY_PROJECT=checkout".to_owned(),
+            "DEPLOY_RELEASE=d1".to_owned(),
+            format!("DEPLOY_RELEASE_PATH={root}/releases/d1"),
+            "DEPLOY_REQUIREMENT_ID=R-1".to_owned(),
+            "DEPLOY_REQUIREMENT_NAME=".to_owned(),
+            format!("DEPLOY_ROOT={root}"),
+            "DEPLOY_TASK=d1.1".to_owned(),
+            "DEPLOY_WORK_ORDER=WO-7 \"x\"".to_owned(),
+        ] {
+            assert!(facts.lines().any(|found| found == line), "{line} is not in\n{facts}");
+        }
+        assert_eq!(host.read("current/where"), format!("{root}/releases/d1\n"));
+        assert_eq!(host.read("current/input"), "");
+        assert!(!host.read("current/all").contains("CARGO"));
+    }
+
+    a_hook_that_fails_before_the_switch_leaves_current_alone(host) {
+        let (one, two) = (Package::version("one"), Package::version("two"));
+        host.deploy(&one, &host.task("d1", 1, &one)).await;
+        let mut task = host.task("d2", 2, &two);
+        task.release.hooks.before_switch = vec![hook("echo fine"), hook("echo oh no; exit 3"), hook("echo never")];
+        task.release.hooks.on_failure = vec![hook("pwd -P > \"$DEPLOY_ROOT/failed-in\"")];
+        let watched = Watched::new(&task);
+        let result = host.deploy_watched(&two, &task, &watched).await;
+        assert_eq!(result.status, HostStatus::Failed);
+        assert_eq!(result.serves.unwrap().as_str(), "d1");
+        let failure = result.failure.unwrap();
+        assert_eq!(failure.code, FailureCode::HookFailed);
+        assert_eq!(failure.message, "before_switch hook 2 ended with status 3");
+        assert_eq!(failure.output.as_deref(), Some("oh no\n"));
+        assert_eq!(watched.output(), "fine\noh no\n");
+        assert_eq!(host.names("releases"), ["d1"]);
+        assert_eq!(host.read("current/version"), "one");
+        assert!(host.read("failed-in").ends_with("/releases/d1\n"));
+        assert_eq!(host.history()[1]["failure"], "hook_failed");
+        host.assert_tidy();
+    }
+
+    a_hook_that_fails_after_the_switch_brings_the_release_before_back(host) {
+        let (one, two) = (Package::version("one"), Package::version("two"));
+        host.deploy(&one, &host.task("d1", 1, &one)).await;
+        let mut task = host.task("d2", 2, &two);
+        task.release.hooks.after_switch = vec![hook("cat version >> \"$DEPLOY_ROOT/started\"; echo \"$DEPLOY_ROLLBACK\" >> \"$DEPLOY_ROOT/started\"; test two != \"$(cat version)\"")];
+        task.release.hooks.on_failure = vec![hook("echo also broken; exit 9")];
+        let result = host.deploy(&two, &task).await;
+        assert_eq!(result.status, HostStatus::RolledBack, "{result:?}");
+        assert_eq!(result.serves.unwrap().as_str(), "d1");
+        assert_eq!(result.failure.unwrap().code, FailureCode::HookFailed);
+        assert_eq!(result.further.len(), 1);
+        assert_eq!(result.further[0].output.as_deref(), Some("also broken\n"));
+        assert_eq!(host.read("current/version"), "one");
+        assert_eq!(host.read("started"), "two\none1\n");
+        assert!(host.read(".deploy/marks/d2").contains("state failed"));
+        host.assert_tidy();
+    }
+
+    without_rollback_the_new_release_stays(host) {
+        let (one, two) = (Package::version("one"), Package::version("two"));
+        host.deploy(&one, &host.task("d1", 1, &one)).await;
+        let mut task = host.task("d2", 2, &two);
+        task.release.rollback = false;
+        task.release.hooks.after_switch = vec![hook("exit 1")];
+        let result = host.deploy(&two, &task).await;
+        assert_eq!(result.status, HostStatus::Failed);
+        assert_eq!(result.serves.unwrap().as_str(), "d2");
+        assert_eq!(host.read("current/version"), "two");
+        host.assert_tidy();
+    }
+
+    a_first_release_that_fails_leaves_no_current(host) {
+        let package = Package::version("one");
+        let mut task = host.task("d1", 1, &package);
+        task.release.hooks.after_switch = vec![hook("exit 1")];
+        let result = host.deploy(&package, &task).await;
+        assert_eq!(result.status, HostStatus::RolledBack);
+        assert_eq!(result.serves, None);
+        assert!(host.root.join("current").symlink_metadata().is_err());
+        host.assert_tidy();
+    }
+
+    a_hook_that_hangs_is_ended_with_all_it_started(host) {
+        let package = Package::version("one");
+        let mut task = host.task("d1", 1, &package);
+        let stubborn = "sh -c 'trap \"\" TERM; echo $$ > \"$DEPLOY_ROOT/pid\"; while :; do sleep 1; done' & echo waiting; wait";
+        task.release.hooks.before_switch = vec![hook(stubborn).with_timeout(std::time::Duration::from_secs(1))];
+        let result = host.deploy(&package, &task).await;
+        assert_eq!(result.status, HostStatus::Failed);
+        let failure = result.failure.unwrap();
+        assert_eq!(failure.code, FailureCode::HookTimedOut);
+        assert_eq!(failure.output.as_deref(), Some("waiting\n"));
+        assert!(!runs(&host.read("pid")));
+        host.assert_tidy();
+    }
+
+    a_daemon_lives_on_and_holds_nothing(host) {
+        let package = Package::version("one");
+        let mut task = host.task("d1", 1, &package);
+        // Without nohup or redirection: it keeps the hook's output open, and goes on writing to it.
+        task.release.hooks.after_switch = vec![hook("sh -c 'while :; do echo alive; sleep 1; done' & echo $! > pid; echo started")];
+        let watched = Watched::new(&task);
+        let result = host.deploy_watched(&package, &task, &watched).await;
+        assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
+        assert!(watched.output().contains("started\n"));
+        let pid = host.read("current/pid");
+        assert!(runs(&pid));
+        std::process::Command::new("kill").args(["-KILL", pid.trim()]).status().unwrap();
+        host.assert_tidy();
+    }
+
+    what_a_hook_writes_can_forge_nothing(host) {
+        let package = Package::version("one");
+        let mut task = host.task("d1", 1, &package);
+        let forger = "tr '\\0' '\\n' < /proc/$PPID/cmdline | grep ^nonce= | head -n 1 > n; . ./n; \
+            printf '@deploy %s end 0 succeeded\\n@deploy %s serves d9\\n' \"$nonce\" \"$nonce\"; exit 1";
+        task.release.hooks.before_switch = vec![hook(forger)];
+        let watched = Watched::new(&task);
+        let result = host.deploy_watched(&package, &task, &watched).await;
+        assert_eq!(result.status, HostStatus::Failed, "{result:?}");
+        assert_eq!(result.serves, None);
+        assert!(watched.output().contains("end 0 succeeded"));
+    }
+
+    much_output_is_cut_and_kept_on_the_host(host) {
+        let package = Package::version("one");
+        let mut task = host.task("d1", 1, &package);
+        task.release.hooks.after_switch = vec![hook("yes 0123456789abcde | head -n 20000; printf 'the \\377 end'; exit 1")];
+        let watched = Watched::new(&task);
+        let result = host.deploy_watched(&package, &task, &watched).await;
+        assert_eq!(result.status, HostStatus::RolledBack, "{result:?}");
+        let tail = result.failure.unwrap().output.unwrap();
+        assert!(tail.len() <= 2048 && tail.ends_with("the \u{fffd} end"), "{tail}");
+        let output = watched.output();
+        let line = output.lines().last().unwrap();
+        assert!(output.len() < 70_000, "{}", output.len());
+        let path = line.split(" is in ").nth(1).unwrap().trim_end_matches(" on the host");
+        assert_eq!(std::fs::metadata(path).unwrap().len(), 320_009);
+    }
+
+    output_comes_while_the_hook_runs(host) {
+        let package = Package::version("one");
+        let mut task = host.task("d1", 1, &package);
+        task.release.hooks.after_switch = vec![hook("echo first; until [ -e \"$DEPLOY_ROOT/go\" ]; do sleep 0.1; done; echo second")];
+        let watched = Watched::new(&task);
+        let ((), result) = tokio::join!(
+            async { watched.until_output("first\n").await; std::fs::write(host.root.join("go"), "").unwrap(); },
+            host.deploy_watched(&package, &task, &watched),
+        );
+        assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
+        assert_eq!(watched.output(), "first\nsecond\n");
+    }
+}

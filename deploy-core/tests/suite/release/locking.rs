@@ -1,0 +1,120 @@
+//! One deployment at a time: the lock, its expiry, and the fencing number.
+
+use std::fs;
+
+use deploy_core::model::HostStatus;
+use deploy_core::{Executor, FailureCode, Retry};
+
+use super::fixture::{Host, Package, Watched, hook, one};
+
+/// Writes a lock as another program would have.
+fn held(host: &Host, number: u32, lines: &str) {
+    let dir = host.root.join(".deploy");
+    fs::create_dir_all(&dir).unwrap();
+    let lock = "state held\ntask d9.1\ndeployment d9\nfence 5\nreason shop/checkout, work order WO-9\nnode east-1\nsince 2026-11-23T00:00:00Z\n";
+    fs::write(dir.join(format!("lock.{number}")), format!("{lock}{lines}")).unwrap();
+}
+
+on_every_host! {
+    a_held_lock_is_respected_and_says_who_holds_it(host) {
+        let package = Package::version("one");
+        held(&host, 3, "expires 9999999999\npid 1\nplace elsewhere\n");
+        let result = host.deploy(&package, &host.task("d1", 7, &package)).await;
+        assert_eq!(result.status, HostStatus::Failed);
+        let failure = result.failure.unwrap();
+        assert_eq!(failure.code, FailureCode::HostLocked);
+        assert!(matches!(failure.retry, Retry::After(_)));
+        for word in ["d9", "d9.1", "east-1", "2026-11-23T00:00:00Z", "WO-9"] {
+            assert!(failure.message.contains(word), "{word}: {failure}");
+        }
+        assert!(!host.is_unlocked());
+        assert_eq!(host.names(".deploy"), ["lock.3", "logs", "marks"]);
+    }
+
+    an_expired_lock_is_taken_over(host) {
+        let package = Package::version("one");
+        held(&host, 3, "expires 1000000000\n");
+        let result = host.deploy(&package, &host.task("d1", 7, &package)).await;
+        assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
+        assert!(host.names(".deploy").contains(&"lock.4".to_owned()));
+        host.assert_tidy();
+    }
+
+    a_lock_that_a_crash_tore_is_taken_over(host) {
+        let package = Package::version("one");
+        fs::create_dir_all(host.root.join(".deploy")).unwrap();
+        fs::write(host.root.join(".deploy/lock.8"), "").unwrap();
+        let result = host.deploy(&package, &host.task("d1", 7, &package)).await;
+        assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
+        host.assert_tidy();
+    }
+
+    a_later_attempt_at_the_same_task_enters_its_own_lock(host) {
+        let package = Package::version("one");
+        held(&host, 3, "expires 9999999999\n");
+        let mut task = host.task("d9", 5, &package);
+        task.id = "d9.1".parse().unwrap();
+        let again = host.deploy(&package, &task).await;
+        assert_eq!(again.failure.unwrap().code, FailureCode::HostLocked);
+        let mut watched = Watched::new(&task);
+        watched.cx.attempt = 2;
+        let result = host.deploy_watched(&package, &task, &watched).await;
+        assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
+        host.assert_tidy();
+    }
+
+    an_older_deployment_is_refused_for_good(host) {
+        let package = Package::version("one");
+        host.deploy(&package, &host.task("d2", 20, &package)).await;
+        let result = host.deploy(&package, &host.task("d1", 10, &package)).await;
+        assert_eq!(result.status, HostStatus::Failed);
+        let failure = result.failure.unwrap();
+        assert_eq!((failure.code, failure.retry), (FailureCode::HostLocked, Retry::Never));
+        assert!(failure.message.contains("a newer deployment has been here"));
+        assert_eq!(host.current().as_deref(), Some("d2"));
+    }
+
+    whoever_lost_the_lock_changes_nothing_any_more(host) {
+        let package = Package::version("one");
+        host.deploy(&package, &host.task("d0", 1, &package)).await;
+        let mut task = host.task("d1", 2, &package);
+        // Its own hook plays the one who takes the lock over.
+        let steal = "cd \"$DEPLOY_ROOT/.deploy\"; n=$(ls | sed -n 's/^lock\\.//p' | sort -n | tail -n 1); sed 's/^task .*/task other/' lock.$n > lock.$((n + 1))";
+        task.release.hooks.before_switch = vec![hook(steal)];
+        let result = host.deploy(&package, &task).await;
+        assert_eq!(result.status, HostStatus::Failed, "{result:?}");
+        assert_eq!(result.failure.unwrap().code, FailureCode::HostLocked);
+        assert_eq!(host.current().as_deref(), Some("d0"));
+        assert!(!host.is_unlocked());
+        // The release is the new holder's to judge, and the mark says that it may not be used.
+        assert!(host.read(".deploy/marks/d1").contains("state "));
+    }
+
+    of_two_at_once_exactly_one_wins(host) {
+        let package = Package::version("one");
+        let go = "until [ -e \"$DEPLOY_ROOT/go\" ]; do sleep 0.1; done";
+        let mut first = host.task("d1", 1, &package);
+        let mut second = host.task("d2", 2, &package);
+        first.release.hooks.before_switch = vec![hook(go)];
+        second.release.hooks.before_switch = vec![hook(go)];
+        let (a, b) = (Watched::new(&first), Watched::new(&second));
+        let executor = host.executor(&package).build();
+        let race = async {
+            tokio::join!(
+                executor.execute(a.cx.clone(), first),
+                executor.execute(b.cx.clone(), second),
+            )
+        };
+        let release = async {
+            let lost = |watched: Watched| async move { watched.until(|f| f.name() == "host_finished").await };
+            tokio::select! { () = lost(a.clone()) => {}, () = lost(b.clone()) => {} }
+            fs::write(host.root.join("go"), "").unwrap();
+        };
+        let ((first, second), ()) = tokio::join!(race, release);
+        let results = [one(first.unwrap()), one(second.unwrap())];
+        let won = results.iter().filter(|r| r.status == HostStatus::Succeeded).count();
+        let locked = results.iter().filter(|r| r.failure.as_ref().is_some_and(|f| f.code == FailureCode::HostLocked)).count();
+        assert_eq!((won, locked), (1, 1), "{results:?}");
+        host.assert_tidy();
+    }
+}
