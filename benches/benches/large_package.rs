@@ -68,7 +68,8 @@ fn write_package(path: &Path) -> Result<Md5Digest, AnyError> {
 /// The header of a file in a ustar archive.
 fn header(name: &str, size: u64) -> [u8; 512] {
     let mut header = [0; 512];
-    let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+    let mut put =
+        |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
     put(0, name);
     put(100, "0000644\0");
     put(108, "0000000\0");

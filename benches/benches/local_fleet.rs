@@ -58,7 +58,10 @@ fn main() -> Result<(), AnyError> {
     let peak = process::peak_kib(agent.id()).unwrap_or(0) / 1024;
     let (floor, ours) = (process::median(floors), process::median(ours));
     println!("{HOSTS} hosts, {ROUNDS} rounds in turn, medians:");
-    println!("shell {floor:.2} s, ours {ours:.2} s, ratio {:.2}; agent's peak {peak} MiB", ours / floor);
+    println!(
+        "shell {floor:.2} s, ours {ours:.2} s, ratio {:.2}; agent's peak {peak} MiB",
+        ours / floor
+    );
     Ok(())
 }
 

@@ -22,7 +22,8 @@ pub fn build() -> Result<PathBuf, AnyError> {
     if !built.success() {
         return Err("the release bot does not build".into());
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     Ok(target.join("release/examples/release_bot"))
 }
 
@@ -56,7 +57,8 @@ impl Drop for Agent {
 ///
 /// When something cannot be written or started.
 pub fn start_agent(bot: &Path, directory: &Path, hosts: usize) -> Result<Agent, AnyError> {
-    let project = "[[project]]\nbusiness = \"b\"\nname = \"p\"\nhosts = [\"h*\"]\nroot = \"/srv/p\"\n";
+    let project =
+        "[[project]]\nbusiness = \"b\"\nname = \"p\"\nhosts = [\"h*\"]\nroot = \"/srv/p\"\n";
     let host = |n: usize, way: &str| {
         format!("[[host]]\nname = \"h{n}\"\naddress = \"127.0.0.1\"\n{way}\n\n")
     };
@@ -76,8 +78,9 @@ pub fn start_agent(bot: &Path, directory: &Path, hosts: usize) -> Result<Agent, 
     let mut line = String::new();
     BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
     let address = line.trim().rsplit('/').next().unwrap_or("").parse()?;
-    let agent =
-        format!("[[agent]]\nname = \"a\"\nendpoint = \"http://{address}\"\ntoken_file = \"token\"\n\n");
+    let agent = format!(
+        "[[agent]]\nname = \"a\"\nendpoint = \"http://{address}\"\ntoken_file = \"token\"\n\n"
+    );
     let through: String = (1..=hosts).map(|n| host(n, "agent = \"a\"")).collect();
     std::fs::write(directory.join("inventory.toml"), agent + &through + project)?;
     Ok(Agent { child, address })

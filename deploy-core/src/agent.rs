@@ -41,14 +41,7 @@ impl AgentNode {
     /// again.
     pub async fn accept(&self, task: ReleaseTask) -> Result<Accepted, NodeError> {
         let record = TaskRecord::of(&task);
-        self.engine
-            .accept(
-                Fact::TaskAccepted {
-                    task: Box::new(task),
-                },
-                record,
-            )
-            .await
+        self.engine.accept(Fact::TaskAccepted { task: Box::new(task) }, record).await
     }
 
     /// How far a task has come.

@@ -22,10 +22,7 @@ struct Reason {
 
 impl Reason {
     fn find(&self) -> Option<&str> {
-        self.own
-            .get()
-            .map(String::as_str)
-            .or_else(|| self.parent.as_ref()?.find())
+        self.own.get().map(String::as_str).or_else(|| self.parent.as_ref()?.find())
     }
 }
 
@@ -48,10 +45,7 @@ impl CancelToken {
         let parent = Some(Arc::clone(&self.reason));
         Self {
             token: self.token.child_token(),
-            reason: Arc::new(Reason {
-                own: OnceLock::new(),
-                parent,
-            }),
+            reason: Arc::new(Reason { own: OnceLock::new(), parent }),
         }
     }
 

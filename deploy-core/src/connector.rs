@@ -65,8 +65,7 @@ impl SchemeConnector {
     /// Uses a connector for endpoints of a scheme.
     #[must_use]
     pub fn with(mut self, scheme: &str, connector: impl Connector) -> Self {
-        self.connectors
-            .insert(scheme.to_owned(), Arc::new(connector));
+        self.connectors.insert(scheme.to_owned(), Arc::new(connector));
         self
     }
 }
@@ -103,7 +102,7 @@ impl Connector for SchemeConnector {
 /// 5. [`Exit::Exited`] is given only when the host said so. A lost connection is [`Exit::Lost`].
 /// 6. When the context is cancelled, or its deadline has passed, the command's standard input is
 ///    closed, which our scripts take as the word to stop; when it has not ended
-///    [`GRACE`](Session::GRACE) later, its process group gets TERM, 5 s later KILL. `run` then gives
+///    [`SESSION_GRACE`] later, its process group gets TERM, 5 s later KILL. `run` then gives
 ///    the exit that there was.
 ///
 /// # Cancellation
@@ -129,11 +128,9 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-impl dyn Session {
-    /// How long a command may take to stop by itself once its standard input was closed: 20 s, which
-    /// is enough for a hook's TERM, 5 s, KILL and for putting the host back.
-    pub const GRACE: Duration = Duration::from_secs(20);
-}
+/// How long a command may take to stop by itself once its standard input was closed: 20 s, which
+/// is enough for a hook's TERM, 5 s, KILL and for putting the host back.
+pub const SESSION_GRACE: Duration = Duration::from_secs(20);
 
 crate::wrappers::forward_async! {
     Session {
@@ -158,11 +155,7 @@ impl CommandIo {
     /// Names the three streams.
     #[must_use]
     pub fn new(stdin: PipeReader, stdout: PipeWriter, stderr: PipeWriter) -> Self {
-        Self {
-            stdin,
-            stdout,
-            stderr,
-        }
+        Self { stdin, stdout, stderr }
     }
 }
 

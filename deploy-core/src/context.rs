@@ -54,10 +54,7 @@ impl Context {
     /// Sets when the work must be over; an earlier deadline that is already set stays.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Instant) -> Self {
-        self.deadline = Some(
-            self.deadline
-                .map_or(deadline, |earlier| earlier.min(deadline)),
-        );
+        self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
         self
     }
 
@@ -96,7 +93,6 @@ impl Context {
     /// How long is left until the deadline: `None` without one, zero when it has passed.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
-        self.deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 }

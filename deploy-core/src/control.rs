@@ -65,15 +65,9 @@ impl ControlNode {
     pub async fn submit(&self, request: DeploymentRequest) -> Result<Deployment, NodeError> {
         let id = request.id.clone().unwrap_or_else(DeploymentId::generate);
         let request = Box::new(request.with_id(id.clone()));
-        let subject = Subject::Deployment {
-            id: id.clone(),
-            request: request.clone(),
-        };
+        let subject = Subject::Deployment { id: id.clone(), request: request.clone() };
         let task = DeploymentTask::new(id.clone(), exclusive_key(&subject));
-        let fact = Fact::Accepted {
-            deployment: id.clone(),
-            request,
-        };
+        let fact = Fact::Accepted { deployment: id.clone(), request };
         let (Accepted::New | Accepted::Known) =
             self.engine.accept(fact, TaskRecord::of(&task)).await?;
         Ok(self.deployment(id))
@@ -82,11 +76,7 @@ impl ControlNode {
     /// The handle of a deployment, known or not.
     #[must_use]
     pub fn deployment(&self, id: DeploymentId) -> Deployment {
-        Deployment {
-            engine: Arc::clone(&self.engine),
-            task: TaskId::from(&id),
-            id,
-        }
+        Deployment { engine: Arc::clone(&self.engine), task: TaskId::from(&id), id }
     }
 
     /// The deployments that match a query, those accepted last first.
@@ -153,9 +143,7 @@ impl Deployment {
                 None => break,
             }
         }
-        DeploymentReport::of(&state).ok_or(NodeError::Unknown {
-            id: self.task.clone(),
-        })
+        DeploymentReport::of(&state).ok_or(NodeError::Unknown { id: self.task.clone() })
     }
 
     /// Cancels it: no further host is started, hosts that are being done are stopped where they stay

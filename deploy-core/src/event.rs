@@ -66,12 +66,7 @@ impl Event {
     /// Makes an event of a fact.
     #[must_use]
     pub fn new(task: TaskId, sequence: Sequence, at: Timestamp, fact: Fact) -> Self {
-        Self {
-            task,
-            sequence,
-            at,
-            fact,
-        }
+        Self { task, sequence, at, fact }
     }
 }
 

@@ -183,12 +183,7 @@ impl Executor for SchemeExecutor {
             Some(executor) => executor.execute(cx, task).await,
             None => Err(ExecuteError::Unsupported {
                 scheme: scheme.to_owned(),
-                known: self
-                    .executors
-                    .keys()
-                    .cloned()
-                    .collect::<Vec<_>>()
-                    .join(", "),
+                known: self.executors.keys().cloned().collect::<Vec<_>>().join(", "),
             }),
         }
     }

@@ -80,9 +80,7 @@ pub struct GateError {
 impl GateError {
     /// Says what failed.
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self {
-            source: source.into(),
-        }
+        Self { source: source.into() }
     }
 
     /// Whether the same question is worth asking again: always.

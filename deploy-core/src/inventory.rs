@@ -72,21 +72,13 @@ impl Inventory {
     /// [`InventoryError`] when the file cannot be read, is of no known format, or not an inventory.
     pub fn load(path: &Path) -> Result<Self, InventoryError> {
         let of = |path: &Path| path.display().to_string();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let format = Format::of_file(name)
             .ok_or_else(|| InventoryError::UnknownFormat { path: of(path) })?;
-        let document = std::fs::read(path).map_err(|source| InventoryError::Unreadable {
-            path: of(path),
-            source,
-        })?;
-        let mut inventory =
-            Self::parse(format, &document).map_err(|source| InventoryError::Invalid {
-                path: of(path),
-                source,
-            })?;
+        let document = std::fs::read(path)
+            .map_err(|source| InventoryError::Unreadable { path: of(path), source })?;
+        let mut inventory = Self::parse(format, &document)
+            .map_err(|source| InventoryError::Invalid { path: of(path), source })?;
         inventory.directory = path.parent().unwrap_or(Path::new("")).to_owned();
         Ok(inventory)
     }
@@ -122,10 +114,8 @@ impl Inventory {
                 continue;
             };
             let path = self.directory.join(file);
-            let unreadable = |source| InventoryError::Unreadable {
-                path: path.display().to_string(),
-                source,
-            };
+            let unreadable =
+                |source| InventoryError::Unreadable { path: path.display().to_string(), source };
             let token = std::fs::read_to_string(&path).map_err(unreadable)?;
             if token.trim().is_empty() {
                 return Err(unreadable(io::Error::other("the token file is empty")));
@@ -143,10 +133,7 @@ impl Inventory {
         let hosts = self.hosts_of(project);
         let target = |host: &&Host| {
             let agent = host.agent.as_ref().and_then(|name| self.agent(name));
-            let endpoint = agent
-                .map(|agent| &agent.endpoint)
-                .or(host.endpoint.as_ref())?
-                .clone();
+            let endpoint = agent.map(|agent| &agent.endpoint).or(host.endpoint.as_ref())?.clone();
             let mut target = Target::new(
                 host.name.clone(),
                 host.address.clone(),
@@ -181,33 +168,21 @@ impl Inventory {
         for (index, agent) in self.agents.iter().enumerate() {
             if let Some(first) = names.insert(agent.name.as_str(), index) {
                 let allowed = format!("a name of its own: agent[{first}] has this one");
-                table.fault(
-                    &format!("agent[{index}].name"),
-                    format!("{:?}", agent.name),
-                    allowed,
-                );
+                table.fault(&format!("agent[{index}].name"), format!("{:?}", agent.name), allowed);
             }
         }
         let mut names = BTreeMap::new();
         for (index, host) in self.hosts.iter().enumerate() {
             if let Some(first) = names.insert(host.name.as_str(), index) {
                 let allowed = format!("a name of its own: host[{first}] has this one");
-                table.fault(
-                    &format!("host[{index}].name"),
-                    format!("{:?}", host.name),
-                    allowed,
-                );
+                table.fault(&format!("host[{index}].name"), format!("{:?}", host.name), allowed);
             }
             if let Some(agent) = &host.agent
                 && self.agent(agent).is_none()
             {
                 let known: Vec<_> = self.agents.iter().map(|a| a.name.as_str()).collect();
                 let allowed = format!("an agent of this inventory: {}", known.join(", "));
-                table.fault(
-                    &format!("host[{index}].agent"),
-                    format!("{agent:?}"),
-                    allowed,
-                );
+                table.fault(&format!("host[{index}].agent"), format!("{agent:?}"), allowed);
             }
         }
         for (index, project) in self.projects.iter().enumerate() {
@@ -219,18 +194,10 @@ impl Inventory {
         for (number, pattern) in project.hosts.iter().enumerate() {
             if !self.hosts.iter().any(|host| pattern.matches(host)) {
                 let path = format!("project[{index}].hosts[{number}]");
-                table.fault(
-                    &path,
-                    format!("{pattern:?}"),
-                    "a pattern that matches a host",
-                );
+                table.fault(&path, format!("{pattern:?}"), "a pattern that matches a host");
             }
         }
-        let hosts: Vec<&HostName> = self
-            .hosts_of(project)
-            .iter()
-            .map(|host| &host.name)
-            .collect();
+        let hosts: Vec<&HostName> = self.hosts_of(project).iter().map(|host| &host.name).collect();
         for (first, other) in self.projects[..index].iter().enumerate() {
             if other.business == project.business && other.name == project.name {
                 let allowed = format!("another project than project[{first}]");
@@ -240,10 +207,7 @@ impl Inventory {
                     allowed,
                 );
             } else if other.root == project.root
-                && self
-                    .hosts_of(other)
-                    .iter()
-                    .any(|host| hosts.contains(&&host.name))
+                && self.hosts_of(other).iter().any(|host| hosts.contains(&&host.name))
             {
                 let allowed =
                     format!("a root of its own: project[{first}] has it on the same host");
@@ -264,12 +228,9 @@ impl Decode for Inventory {
         let hosts = table.or("host", Vec::new());
         let projects = table.or("project", Vec::new());
         let inventory = match (agents, hosts, projects) {
-            (Some(agents), Some(hosts), Some(projects)) => Some(Self {
-                agents,
-                hosts,
-                projects,
-                directory: PathBuf::new(),
-            }),
+            (Some(agents), Some(hosts), Some(projects)) => {
+                Some(Self { agents, hosts, projects, directory: PathBuf::new() })
+            }
             _ => None,
         };
         if let Some(inventory) = &inventory {
@@ -342,13 +303,7 @@ mod tests {
 
     fn parse(text: &str) -> Result<Inventory, Vec<String>> {
         Inventory::parse(Format::Json, text.as_bytes()).map_err(|error| {
-            error
-                .faults()
-                .unwrap()
-                .as_slice()
-                .iter()
-                .map(ToString::to_string)
-                .collect()
+            error.faults().unwrap().as_slice().iter().map(ToString::to_string).collect()
         })
     }
 
@@ -356,10 +311,7 @@ mod tests {
         let business = BusinessName::new("payments").unwrap();
         let project = ProjectName::new("api").unwrap();
         let targets = inventory.targets(&business, &project).unwrap();
-        targets
-            .iter()
-            .map(|target| target.host.to_string())
-            .collect()
+        targets.iter().map(|target| target.host.to_string()).collect()
     }
 
     const HOSTS: &str = r#""host": [
@@ -391,18 +343,10 @@ mod tests {
             r#"{{{HOSTS}, "project": [{{"business": "b", "name": "p", "root": "/srv/p", "hosts": ["*"]}}]}}"#
         ))
         .unwrap();
-        let name = |text: &str| {
-            (
-                BusinessName::new("b").unwrap(),
-                ProjectName::new(text).unwrap(),
-            )
-        };
+        let name = |text: &str| (BusinessName::new("b").unwrap(), ProjectName::new(text).unwrap());
         let (business, project) = name("p");
         let targets = inventory.targets(&business, &project).unwrap();
-        let schemes: Vec<_> = targets
-            .iter()
-            .map(|target| target.endpoint.scheme())
-            .collect();
+        let schemes: Vec<_> = targets.iter().map(|target| target.endpoint.scheme()).collect();
         assert_eq!(schemes, ["local", "http", "http"]);
         assert_eq!(inventory.targets(&business, &name("other").1), None);
     }
@@ -437,10 +381,7 @@ mod tests {
             ]}"#,
         )
         .unwrap_err();
-        let paths: Vec<_> = faults
-            .iter()
-            .map(|fault| fault.split(':').next().unwrap())
-            .collect();
+        let paths: Vec<_> = faults.iter().map(|fault| fault.split(':').next().unwrap()).collect();
         let expected = [
             "host[0].agent",
             "host[1].name",

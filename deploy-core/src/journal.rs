@@ -178,11 +178,7 @@ impl JournalQuery {
         let wanted = |wanted: Option<bool>| wanted.unwrap_or(true);
         wanted(self.business.as_ref().map(|b| *b == summary.business))
             && wanted(self.project.as_ref().map(|p| *p == summary.project))
-            && wanted(
-                self.work_order
-                    .as_ref()
-                    .map(|w| Some(w) == summary.work_order.as_ref()),
-            )
+            && wanted(self.work_order.as_ref().map(|w| Some(w) == summary.work_order.as_ref()))
             && wanted(self.finished.map(|f| f == summary.outcome.is_some()))
             && wanted(self.since.map(|s| summary.accepted_at >= s))
             && wanted(self.until.map(|u| summary.accepted_at < u))

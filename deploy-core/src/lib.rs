@@ -125,7 +125,7 @@ pub use agent::{AgentNode, AgentNodeBuilder};
 pub use cancel::CancelToken;
 pub use clock::{Clock, SystemClock};
 pub use connector::{
-    CommandIo, ConnectError, Connector, Exit, SchemeConnector, Session, SessionError,
+    CommandIo, ConnectError, Connector, Exit, SESSION_GRACE, SchemeConnector, Session, SessionError,
 };
 pub use context::Context;
 pub use control::{ControlNode, ControlNodeBuilder, Deployment};

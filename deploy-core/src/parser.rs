@@ -136,9 +136,7 @@ impl Format {
     /// As of [`Parser::parse`].
     pub fn read<T: Decode>(self, document: &[u8]) -> Result<T, ParseError> {
         if document.len() > MAX_DOCUMENT {
-            return Err(ParseError::TooLarge {
-                size: document.len(),
-            });
+            return Err(ParseError::TooLarge { size: document.len() });
         }
         let value = self.value(document)?;
         decode(&value).map_err(ParseError::Invalid)
@@ -149,10 +147,7 @@ impl Format {
             Self::Json => from_json(document),
             #[cfg(feature = "toml")]
             Self::Toml => {
-                let syntax = |message| ParseError::Syntax {
-                    format: "TOML",
-                    message,
-                };
+                let syntax = |message| ParseError::Syntax { format: "TOML", message };
                 let text = std::str::from_utf8(document).map_err(|e| syntax(e.to_string()))?;
                 toml::from_str(text).map_err(|error| {
                     let before = error.span().and_then(|span| text.get(..span.start));
@@ -166,10 +161,7 @@ impl Format {
             }
             #[cfg(feature = "yaml")]
             Self::Yaml => {
-                let syntax = |message| ParseError::Syntax {
-                    format: "YAML",
-                    message,
-                };
+                let syntax = |message| ParseError::Syntax { format: "YAML", message };
                 let text = std::str::from_utf8(document).map_err(|e| syntax(e.to_string()))?;
                 serde_saphyr::from_str(text).map_err(|error| {
                     let message = error.to_string();
@@ -181,10 +173,8 @@ impl Format {
 }
 
 fn from_json<T: DeserializeOwned>(document: &[u8]) -> Result<T, ParseError> {
-    serde_json::from_slice(document).map_err(|error| ParseError::Syntax {
-        format: "JSON",
-        message: error.to_string(),
-    })
+    serde_json::from_slice(document)
+        .map_err(|error| ParseError::Syntax { format: "JSON", message: error.to_string() })
 }
 
 /// Defines the parser of one format.

@@ -61,11 +61,7 @@ impl ProbeQuestion {
     /// Asks an address.
     #[must_use]
     pub fn new(url: Url, timeout: Duration, max_body: usize) -> Self {
-        Self {
-            url,
-            timeout,
-            max_body,
-        }
+        Self { url, timeout, max_body }
     }
 }
 

@@ -188,11 +188,7 @@ impl LeaseToken {
     /// Makes a token, for a queue that gives out leases.
     #[must_use]
     pub fn new(task: TaskId, worker: String, number: u64) -> Self {
-        Self {
-            task,
-            worker,
-            number,
-        }
+        Self { task, worker, number }
     }
 }
 
@@ -212,11 +208,7 @@ impl Claim {
     /// Makes a claim, for a queue that gives out leases.
     #[must_use]
     pub fn new(token: LeaseToken, task: TaskRecord, attempt: u32) -> Self {
-        Self {
-            token,
-            task,
-            attempt,
-        }
+        Self { token, task, attempt }
     }
 }
 
@@ -285,12 +277,7 @@ impl DeadLetter {
     /// Makes a dead letter, for a queue that keeps them.
     #[must_use]
     pub fn new(task: TaskRecord, attempts: u32, failure: Failure, at: Timestamp) -> Self {
-        Self {
-            task,
-            attempts,
-            failure,
-            at,
-        }
+        Self { task, attempts, failure, at }
     }
 }
 

@@ -119,9 +119,7 @@ impl FnResolver {
         F: Fn(Context, BusinessName, ProjectName) -> A + Send + Sync + 'static,
         A: Future<Output = Result<Vec<Target>, ResolveError>> + Send + 'static,
     {
-        Self(Box::new(move |cx, business, project| {
-            Box::pin(f(cx, business, project))
-        }))
+        Self(Box::new(move |cx, business, project| Box::pin(f(cx, business, project))))
     }
 }
 

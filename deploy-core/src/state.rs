@@ -183,13 +183,9 @@ impl TaskState {
     #[must_use]
     pub fn of(first: &Event) -> Option<Self> {
         let subject = match &first.fact {
-            Fact::Accepted {
-                deployment,
-                request,
-            } => Subject::Deployment {
-                id: deployment.clone(),
-                request: request.clone(),
-            },
+            Fact::Accepted { deployment, request } => {
+                Subject::Deployment { id: deployment.clone(), request: request.clone() }
+            }
             Fact::TaskAccepted { task } => Subject::Release { task: task.clone() },
             _ => return None,
         };
@@ -238,17 +234,11 @@ impl TaskState {
             Fact::Verified { package } => self.package = Some(*package),
             Fact::Waiting { until } => {
                 self.phase = Phase::Waiting;
-                self.hold = Some(Hold {
-                    reason: None,
-                    until: *until,
-                });
+                self.hold = Some(Hold { reason: None, until: *until });
             }
             Fact::Held { reason, until } => {
                 self.phase = Phase::Held;
-                self.hold = Some(Hold {
-                    reason: Some(reason.clone()),
-                    until: *until,
-                });
+                self.hold = Some(Hold { reason: Some(reason.clone()), until: *until });
             }
             Fact::RolloutStarted { batches } => {
                 self.phase = Phase::RollingOut;
@@ -323,11 +313,7 @@ impl TaskState {
                 self.lookup.in_flight.insert(index);
             }
         }
-        self.dispatches.push(Dispatch {
-            task: task.clone(),
-            hosts: hosts.to_vec(),
-            fence,
-        });
+        self.dispatches.push(Dispatch { task: task.clone(), hosts: hosts.to_vec(), fence });
     }
 
     fn host_finished(&mut self, result: &HostResult) {
@@ -351,10 +337,7 @@ impl TaskState {
     /// The state of a host.
     #[must_use]
     pub fn host(&self, name: &HostName) -> Option<&HostState> {
-        self.lookup
-            .by_name
-            .get(name)
-            .map(|index| &self.hosts[*index])
+        self.lookup.by_name.get(name).map(|index| &self.hosts[*index])
     }
 
     /// The hosts of the present batch that were not handed to an executor, in their order.
@@ -364,10 +347,7 @@ impl TaskState {
 
     /// The hosts that were handed to an executor and have not ended.
     pub fn in_flight(&self) -> impl ExactSizeIterator<Item = &HostState> {
-        self.lookup
-            .in_flight
-            .iter()
-            .map(|index| &self.hosts[*index])
+        self.lookup.in_flight.iter().map(|index| &self.hosts[*index])
     }
 
     /// How many hosts have ended, well or not.

@@ -34,18 +34,12 @@ impl TaskSummary {
     #[must_use]
     pub fn of(first: &Event) -> Option<Self> {
         let (business, project, work_order, requirement) = match &first.fact {
-            Fact::Accepted { request, .. } => (
-                &request.business,
-                &request.project,
-                &request.work_order,
-                &request.requirement,
-            ),
-            Fact::TaskAccepted { task } => (
-                &task.business,
-                &task.project,
-                &task.work_order,
-                &task.requirement,
-            ),
+            Fact::Accepted { request, .. } => {
+                (&request.business, &request.project, &request.work_order, &request.requirement)
+            }
+            Fact::TaskAccepted { task } => {
+                (&task.business, &task.project, &task.work_order, &task.requirement)
+            }
             _ => return None,
         };
         Some(Self {

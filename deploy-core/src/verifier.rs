@@ -74,11 +74,7 @@ impl VerifiedPackage {
     /// Says that the file's bytes were found to have these digests.
     #[must_use]
     pub fn new(file: Arc<File>, digests: PackageDigests, file_name: String) -> Self {
-        Self {
-            file,
-            digests,
-            file_name,
-        }
+        Self { file, digests, file_name }
     }
 }
 
@@ -158,16 +154,12 @@ impl VerifyError {
             (Some(size), _) if size != found.size => {
                 Err(differs("size", found.size.to_string(), size.to_string()))
             }
-            (_, Some(sha256)) if sha256 != found.sha256 => Err(differs(
-                "SHA-256",
-                found.sha256.to_string(),
-                sha256.to_string(),
-            )),
-            _ if source.md5 != found.md5 => Err(differs(
-                "MD5",
-                found.md5.to_string(),
-                source.md5.to_string(),
-            )),
+            (_, Some(sha256)) if sha256 != found.sha256 => {
+                Err(differs("SHA-256", found.sha256.to_string(), sha256.to_string()))
+            }
+            _ if source.md5 != found.md5 => {
+                Err(differs("MD5", found.md5.to_string(), source.md5.to_string()))
+            }
             _ => Ok(()),
         }
     }

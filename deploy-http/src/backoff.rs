@@ -15,20 +15,14 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) const fn new(first: Duration, longest: Duration) -> Self {
-        Self {
-            first,
-            longest,
-            tries: 0,
-        }
+        Self { first, longest, tries: 0 }
     }
 
     /// The pause before the next try, at least as long as the other side asked for.
     pub(crate) fn next(&mut self, asked: Option<Duration>) -> Duration {
         let doubled = self.first.saturating_mul(1 << self.tries.min(16));
         self.tries = self.tries.saturating_add(1);
-        let pause = doubled
-            .min(self.longest)
-            .mul_f64(0.5 + fastrand::f64() / 2.0);
+        let pause = doubled.min(self.longest).mul_f64(0.5 + fastrand::f64() / 2.0);
         asked.map_or(pause, |asked| pause.max(asked))
     }
 

@@ -78,18 +78,14 @@ impl HttpExecutor {
 impl fmt::Debug for HttpExecutor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let agents: Vec<_> = self.inner.tokens.keys().collect();
-        f.debug_struct("HttpExecutor")
-            .field("agents", &agents)
-            .finish_non_exhaustive()
+        f.debug_struct("HttpExecutor").field("agents", &agents).finish_non_exhaustive()
     }
 }
 
 #[async_trait]
 impl Executor for HttpExecutor {
     async fn execute(&self, cx: Context, task: ReleaseTask) -> Result<ReleaseReport, ExecuteError> {
-        let rejected = |reason: &str| ExecuteError::Rejected {
-            reason: reason.to_owned(),
-        };
+        let rejected = |reason: &str| ExecuteError::Rejected { reason: reason.to_owned() };
         let Some(first) = task.hosts.first() else {
             return Err(rejected("it has no hosts"));
         };
@@ -102,16 +98,9 @@ impl Executor for HttpExecutor {
         };
         let client = self.inner.transport.client(endpoint.url());
         let client = client.map_err(|reason| rejected(&format!("{endpoint}: {reason}")))?;
-        let agent = Agent::new(
-            client.clone(),
-            &endpoint,
-            token.clone(),
-            &task,
-            self.inner.patience,
-        )
-        .map_err(|_| rejected("it cannot be written as JSON"))?;
-        Session::new(&cx, &task, agent, self.inner.patience)
-            .run()
-            .await
+        let agent =
+            Agent::new(client.clone(), &endpoint, token.clone(), &task, self.inner.patience)
+                .map_err(|_| rejected("it cannot be written as JSON"))?;
+        Session::new(&cx, &task, agent, self.inner.patience).run().await
     }
 }

@@ -105,16 +105,12 @@ impl HttpProber {
 }
 
 fn forbidden(reason: Forbidden) -> ProbeError {
-    ProbeError::Forbidden {
-        reason: reason.to_string(),
-    }
+    ProbeError::Forbidden { reason: reason.to_string() }
 }
 
 fn unreachable(error: reqwest::Error) -> ProbeError {
     match Forbidden::find(&error) {
         Some(reason) => forbidden(reason),
-        None => ProbeError::Unreachable {
-            source: cause(error),
-        },
+        None => ProbeError::Unreachable { source: cause(error) },
     }
 }

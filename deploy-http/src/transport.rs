@@ -42,10 +42,7 @@ impl Transport {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let build = |verdict| {
-            let resolver = PolicyResolver {
-                policy: policy.clone(),
-                verdict,
-            };
+            let resolver = PolicyResolver { policy: policy.clone(), verdict };
             // Nothing is inflated on the way: digests are those of the bytes that travel.
             let identity = HeaderValue::from_static("identity");
             reqwest::Client::builder()
@@ -77,9 +74,7 @@ impl Transport {
     pub(crate) fn client(&self, url: &Url) -> Result<&reqwest::Client, Forbidden> {
         let verdict = self.policy.judge(url)?;
         if url.scheme() == "https" && !self.trusts_somebody {
-            return Err(Forbidden::new(
-                "https needs root certificates, and none are configured",
-            ));
+            return Err(Forbidden::new("https needs root certificates, and none are configured"));
         }
         Ok(match verdict {
             Verdict::Checked => &self.checked,
@@ -111,9 +106,7 @@ pub(crate) fn cause(error: reqwest::Error) -> Box<dyn std::error::Error + Send +
 }
 
 fn client_error(error: impl std::error::Error + Send + Sync + 'static) -> ConfigureError {
-    ConfigureError::Client {
-        source: error.into(),
-    }
+    ConfigureError::Client { source: error.into() }
 }
 
 /// Whose certificates are believed: nobody's until somebody is named.
@@ -131,9 +124,7 @@ impl Trust {
             let before = roots.len();
             for certificate in CertificateDer::pem_slice_iter(pem) {
                 let certificate = certificate.map_err(|error| invalid(error.into()))?;
-                roots
-                    .add(certificate)
-                    .map_err(|error| invalid(error.into()))?;
+                roots.add(certificate).map_err(|error| invalid(error.into()))?;
             }
             if roots.len() == before {
                 return Err(invalid("no certificate in it".into()));

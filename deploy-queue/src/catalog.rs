@@ -71,9 +71,7 @@ impl Catalog {
 
     /// Where a task's events end.
     pub(crate) fn last(&self, task: &TaskId) -> Sequence {
-        self.cards
-            .get(task)
-            .map_or(Sequence::START, |card| card.last)
+        self.cards.get(task).map_or(Sequence::START, |card| card.last)
     }
 
     /// The tasks that match, those accepted last first.
@@ -144,11 +142,7 @@ impl Followers {
             Some(follower) => Arc::clone(follower),
             None => Arc::clone(followers.entry(task.clone()).or_default()),
         };
-        Seat {
-            followers: self,
-            task,
-            follower,
-        }
+        Seat { followers: self, task, follower }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TaskId, Arc<Notify>>> {

@@ -103,10 +103,7 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self {
-            first: Duration::from_secs(1),
-            longest: Duration::from_secs(300),
-        }
+        Self { first: Duration::from_secs(1), longest: Duration::from_secs(300) }
     }
 }
 
@@ -145,14 +142,7 @@ mod tests {
     #[test]
     fn a_pause_doubles_up_to_the_longest_and_stays_within_a_quarter() {
         let backoff = Backoff::default();
-        for (attempt, seconds) in [
-            (1, 1),
-            (2, 2),
-            (5, 16),
-            (9, 256),
-            (10, 300),
-            (4_000_000, 300),
-        ] {
+        for (attempt, seconds) in [(1, 1), (2, 2), (5, 16), (9, 256), (10, 300), (4_000_000, 300)] {
             for seed in 0..200 {
                 let pause = backoff.pause(attempt, seed);
                 let middle = Duration::from_secs(seconds);

@@ -56,18 +56,9 @@ impl<K: Keeper> Desk<K> {
     /// Opens the desk.
     pub(crate) fn new(ledger: Ledger, keeper: K, clock: Arc<dyn Clock>) -> Self {
         let next_tick = watch::Sender::new(ledger.next_tick());
-        let state = State {
-            ledger,
-            keeper,
-            waiting: BTreeMap::new(),
-            next_ticket: 0,
-            closed: false,
-        };
-        Self {
-            clock,
-            state: Mutex::new(state),
-            next_tick,
-        }
+        let state =
+            State { ledger, keeper, waiting: BTreeMap::new(), next_ticket: 0, closed: false };
+        Self { clock, state: Mutex::new(state), next_tick }
     }
 
     /// Does something with the ledger as it is now, and then hands out what has become ready.
@@ -143,12 +134,7 @@ impl<K: Keeper> Desk<K> {
         lease: Duration,
     ) -> Result<Place<'_, K>, QueueError> {
         let (sender, answer) = oneshot::channel();
-        let waiting = Waiting {
-            worker,
-            kinds,
-            lease,
-            answer: sender,
-        };
+        let waiting = Waiting { worker, kinds, lease, answer: sender };
         let mut state = self.lock();
         if state.closed {
             return Err(QueueError::Closed);
@@ -157,11 +143,7 @@ impl<K: Keeper> Desk<K> {
         state.next_ticket += 1;
         state.waiting.insert(ticket, waiting);
         drop(state);
-        let place = Place {
-            desk: self,
-            ticket,
-            answer,
-        };
+        let place = Place { desk: self, ticket, answer };
         self.with(|_, _, _| ())?;
         Ok(place)
     }

@@ -73,11 +73,7 @@ impl Ledger {
             && until <= now
         {
             let attempts = self.tasks.get(&order).map_or(0, |entry| entry.attempts);
-            if self
-                .limits
-                .max_attempts
-                .is_some_and(|most| attempts >= most)
-            {
+            if self.limits.max_attempts.is_some_and(|most| attempts >= most) {
                 let message =
                     format!("the lease of attempt {attempts} ran out, and it was the last");
                 let failure = Failure::new(FailureCode::TimedOut, message);
@@ -97,8 +93,7 @@ impl Ledger {
             self.delayed.remove(&(due, order));
             if let Some(entry) = self.tasks.get_mut(&order) {
                 entry.place = Place::Ready;
-                self.ready
-                    .insert(&entry.kind, entry.key.as_ref(), entry.rank(order));
+                self.ready.insert(&entry.kind, entry.key.as_ref(), entry.rank(order));
             }
         }
     }
@@ -106,10 +101,7 @@ impl Ledger {
     /// When something changes by the mere passing of time.
     pub(crate) fn next_tick(&self) -> Option<Timestamp> {
         let first = |times: &BTreeSet<(Timestamp, u64)>| times.first().map(|(at, _)| *at);
-        first(&self.delayed)
-            .into_iter()
-            .chain(first(&self.leases))
-            .min()
+        first(&self.delayed).into_iter().chain(first(&self.leases)).min()
     }
 
     /// Says whether any task can be claimed.
@@ -138,20 +130,12 @@ impl Ledger {
         self.leases.insert((until, order));
         entry.attempts = entry.attempts.saturating_add(1);
         let (due, attempts) = (entry.due, entry.attempts);
-        entry.place = Place::Claimed(Box::new(Lease {
-            number,
-            worker: worker.to_owned(),
-            until,
-        }));
+        entry.place = Place::Claimed(Box::new(Lease { number, worker: worker.to_owned(), until }));
         Some(Leased {
             order,
             token: LeaseToken::new((*entry.id).clone(), worker.to_owned(), number),
             attempt: attempts,
-            change: Change::Waits {
-                order,
-                due,
-                attempts,
-            },
+            change: Change::Waits { order, due, attempts },
         })
     }
 
@@ -171,11 +155,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<(), QueueError> {
         let order = self.leased(token)?;
-        if let Some(Entry {
-            place: Place::Claimed(held),
-            ..
-        }) = self.tasks.get_mut(&order)
-        {
+        if let Some(Entry { place: Place::Claimed(held), .. }) = self.tasks.get_mut(&order) {
             self.leases.remove(&(held.until, order));
             held.until = now.plus(lease);
             self.leases.insert((held.until, order));
@@ -191,9 +171,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<Change, QueueError> {
         let order = self.leased(token)?;
-        let lost = || QueueError::LeaseLost {
-            id: token.task.clone(),
-        };
+        let lost = || QueueError::LeaseLost { id: token.task.clone() };
         match settlement {
             Settlement::Done => {
                 self.end_lease(order);
@@ -229,9 +207,7 @@ impl Ledger {
             {
                 Ok(order)
             }
-            _ => Err(QueueError::LeaseLost {
-                id: token.task.clone(),
-            }),
+            _ => Err(QueueError::LeaseLost { id: token.task.clone() }),
         }
     }
 
@@ -255,11 +231,7 @@ impl Ledger {
             entry.due = due.unwrap_or(entry.due);
             entry.place = Place::Delayed;
             self.delayed.insert((entry.due, order));
-            change = Change::Waits {
-                order,
-                due: entry.due,
-                attempts: entry.attempts,
-            };
+            change = Change::Waits { order, due: entry.due, attempts: entry.attempts };
         }
         self.tick_delayed(now);
         change
@@ -272,12 +244,7 @@ impl Ledger {
         entry.place = Place::Dead(Box::new(death.clone()));
         self.dead.insert(Arc::clone(&entry.id), order);
         let (due, attempts) = (entry.due, entry.attempts);
-        Some(Change::Dies {
-            order,
-            due,
-            attempts,
-            death,
-        })
+        Some(Change::Dies { order, due, attempts, death })
     }
 
     fn forget(&mut self, order: u64) -> Option<Change> {

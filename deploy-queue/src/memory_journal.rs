@@ -54,9 +54,7 @@ impl State {
     fn read(&self, task: &TaskId, after: Sequence, limit: usize) -> Vec<Event> {
         let events = self.events.get(task).map_or(&[][..], Vec::as_slice);
         // The event with the number n is at n - 1, since the first is 1 and there are no gaps.
-        let from = usize::try_from(after.number())
-            .unwrap_or(usize::MAX)
-            .min(events.len());
+        let from = usize::try_from(after.number()).unwrap_or(usize::MAX).min(events.len());
         events[from..].iter().take(limit).cloned().collect()
     }
 }

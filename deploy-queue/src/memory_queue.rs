@@ -62,9 +62,7 @@ impl MemoryQueue {
     #[must_use]
     pub fn new(config: QueueConfig) -> Self {
         let ledger = Ledger::new(config.limits(), 1);
-        Self {
-            desk: Desk::new(ledger, Records::default(), config.clock),
-        }
+        Self { desk: Desk::new(ledger, Records::default(), config.clock) }
     }
 
     /// Closes the queue: every call, also a waiting claim, ends with [`QueueError::Closed`].
@@ -116,8 +114,7 @@ impl Queue for MemoryQueue {
     }
 
     async fn renew(&self, token: LeaseToken, lease: Duration) -> Result<(), QueueError> {
-        self.desk
-            .with(|ledger, _, now| ledger.renew(&token, lease, now))?
+        self.desk.with(|ledger, _, now| ledger.renew(&token, lease, now))?
     }
 
     async fn settle(&self, token: LeaseToken, settlement: Settlement) -> Result<(), QueueError> {

@@ -27,10 +27,7 @@ impl FakeVerifier {
     /// Gives these bytes.
     #[must_use]
     pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
-        Self {
-            bytes: bytes.into(),
-            calls: Arc::default(),
-        }
+        Self { bytes: bytes.into(), calls: Arc::default() }
     }
 
     /// Answers the next call with an error. Several come in turn.

@@ -53,20 +53,13 @@ impl HostScript {
     /// Ends at once in a status, for a reason.
     #[must_use]
     pub fn end(status: HostStatus, failure: Failure) -> Self {
-        Self {
-            status,
-            failure: Some(failure),
-            ..Self::succeed()
-        }
+        Self { status, failure: Some(failure), ..Self::succeed() }
     }
 
     /// Serves the release once the test releases the host.
     #[must_use]
     pub fn hang() -> Self {
-        Self {
-            hangs: true,
-            ..Self::succeed()
-        }
+        Self { hangs: true, ..Self::succeed() }
     }
 
     /// Takes so long first.

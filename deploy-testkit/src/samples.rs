@@ -26,12 +26,7 @@ pub fn target(number: usize) -> Target {
     let [.., a, b, c] = number.to_be_bytes();
     let address = HostAddress::new(format!("10.{a}.{b}.{c}")).expect(VALID);
     let endpoint = Endpoint::new(&format!("test://host-{number}")).expect(VALID);
-    Target::new(
-        host(number),
-        address,
-        endpoint,
-        HostPath::new("/srv/checkout").expect(VALID),
-    )
+    Target::new(host(number), address, endpoint, HostPath::new("/srv/checkout").expect(VALID))
 }
 
 /// So many hosts, from `host-1` on.
@@ -76,35 +71,19 @@ pub fn request(package: PackageSource) -> DeploymentRequest {
 pub fn accepted(task: &TaskId, at: Timestamp, request: DeploymentRequest) -> Event {
     let deployment = DeploymentId::new(task.as_str()).expect(VALID);
     let request = Box::new(request);
-    Event::new(
-        task.clone(),
-        Sequence::new(1),
-        at,
-        Fact::Accepted {
-            deployment,
-            request,
-        },
-    )
+    Event::new(task.clone(), Sequence::new(1), at, Fact::Accepted { deployment, request })
 }
 
 /// An event in the middle of a task.
 #[must_use]
 pub fn progress(task: &TaskId, sequence: u64, at: Timestamp) -> Event {
     let host = host(usize::try_from(sequence).unwrap_or(usize::MAX));
-    Event::new(
-        task.clone(),
-        Sequence::new(sequence),
-        at,
-        Fact::HostStarted { host },
-    )
+    Event::new(task.clone(), Sequence::new(sequence), at, Fact::HostStarted { host })
 }
 
 /// The last event of a task.
 #[must_use]
 pub fn finished(task: &TaskId, sequence: u64, at: Timestamp, outcome: Outcome) -> Event {
-    let fact = Fact::Finished {
-        outcome,
-        failure: None,
-    };
+    let fact = Fact::Finished { outcome, failure: None };
     Event::new(task.clone(), Sequence::new(sequence), at, fact)
 }

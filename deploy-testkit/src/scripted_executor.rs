@@ -74,14 +74,8 @@ impl ScriptedExecutor {
     /// Succeeds on every host, at once.
     #[must_use]
     pub fn new() -> Self {
-        let shared = Shared {
-            state: Mutex::default(),
-            changes: watch::Sender::new(0),
-        };
-        Self {
-            clock: Arc::new(SystemClock::new()),
-            shared: Arc::new(shared),
-        }
+        let shared = Shared { state: Mutex::default(), changes: watch::Sender::new(0) };
+        Self { clock: Arc::new(SystemClock::new()), shared: Arc::new(shared) }
     }
 
     /// Takes the scripts' delays from a clock.
@@ -114,12 +108,7 @@ impl ScriptedExecutor {
     /// How often work on a host was begun.
     #[must_use]
     pub fn executions(&self, host: &HostName) -> u32 {
-        self.shared
-            .lock()
-            .executions
-            .get(host)
-            .copied()
-            .unwrap_or(0)
+        self.shared.lock().executions.get(host).copied().unwrap_or(0)
     }
 
     /// The tasks that came, in order, those that came again included.
@@ -181,20 +170,11 @@ impl ScriptedExecutor {
     async fn follow(&self, cx: &Context, host: &HostName, script: &HostScript) {
         for &step in &script.steps {
             let host = host.clone();
-            cx.report(Fact::StepStarted {
-                host: host.clone(),
-                step,
-            });
-            cx.report(Fact::StepFinished {
-                host,
-                step,
-                note: None,
-            });
+            cx.report(Fact::StepStarted { host: host.clone(), step });
+            cx.report(Fact::StepFinished { host, step, note: None });
         }
         if !script.delay.is_zero() {
-            self.clock
-                .sleep_until(self.clock.now().plus(script.delay))
-                .await;
+            self.clock.sleep_until(self.clock.now().plus(script.delay)).await;
         }
         if script.hangs {
             let _hanging = Hanging::new(&self.shared, host);
@@ -214,9 +194,7 @@ impl Executor for ScriptedExecutor {
         if let Some(error) = error {
             return Err(error);
         }
-        let at_once = usize::try_from(task.max_parallel)
-            .unwrap_or(usize::MAX)
-            .max(1);
+        let at_once = usize::try_from(task.max_parallel).unwrap_or(usize::MAX).max(1);
         let room = Arc::new(Semaphore::new(at_once.min(Semaphore::MAX_PERMITS)));
         let mut hosts = JoinSet::new();
         for (index, target) in task.hosts.iter().enumerate() {
@@ -226,9 +204,7 @@ impl Executor for ScriptedExecutor {
                 // The semaphore is never closed, so there is always a permit in the end.
                 let _permit = room.acquire_owned().await;
                 let result = this.play(&cx, &task, host).await;
-                cx.report(Fact::HostFinished {
-                    result: result.clone(),
-                });
+                cx.report(Fact::HostFinished { result: result.clone() });
                 (index, result)
             });
         }
@@ -240,9 +216,7 @@ impl Executor for ScriptedExecutor {
             })?);
         }
         results.sort_by_key(|(index, _)| *index);
-        Ok(ReleaseReport::new(
-            results.into_iter().map(|(_, result)| result).collect(),
-        ))
+        Ok(ReleaseReport::new(results.into_iter().map(|(_, result)| result).collect()))
     }
 }
 

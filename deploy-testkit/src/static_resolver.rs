@@ -24,10 +24,7 @@ impl StaticResolver {
     /// Gives every project the same hosts.
     #[must_use]
     pub fn new(hosts: Vec<Target>) -> Self {
-        Self {
-            everywhere: Some(hosts),
-            projects: HashMap::new(),
-        }
+        Self { everywhere: Some(hosts), projects: HashMap::new() }
     }
 
     /// Knows no project.
@@ -58,11 +55,7 @@ impl AgentResolver for StaticResolver {
         project: ProjectName,
     ) -> Result<Vec<Target>, ResolveError> {
         let key = (business, project);
-        let hosts = self
-            .projects
-            .get(&key)
-            .or(self.everywhere.as_ref())
-            .cloned();
+        let hosts = self.projects.get(&key).or(self.everywhere.as_ref()).cloned();
         let (business, project) = key;
         match hosts {
             None => Err(ResolveError::Unknown { business, project }),

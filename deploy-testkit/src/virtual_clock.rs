@@ -61,11 +61,7 @@ impl VirtualClock {
     #[must_use]
     pub fn starting_at(now: Timestamp) -> Self {
         let sleepers = BTreeSet::new();
-        Self(Arc::new(watch::Sender::new(State {
-            now,
-            sleepers,
-            next_sleeper: 0,
-        })))
+        Self(Arc::new(watch::Sender::new(State { now, sleepers, next_sleeper: 0 })))
     }
 
     /// Moves the clock forward, and wakes whoever slept for a moment up to the new one.

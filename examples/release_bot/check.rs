@@ -17,13 +17,11 @@ pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, AnyError> {
     let resolved =
         inventory.resolve(cx.clone(), request.business.clone(), request.project.clone()).await;
     let verified = state.verifier.verify(cx, request.package.clone()).await;
-    let failures: Vec<Failure> = [
-        resolved.as_ref().err().map(Failure::from),
-        verified.as_ref().err().map(Failure::from),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let failures: Vec<Failure> =
+        [resolved.as_ref().err().map(Failure::from), verified.as_ref().err().map(Failure::from)]
+            .into_iter()
+            .flatten()
+            .collect();
     if args.json {
         let hosts = resolved.as_ref().ok();
         let package = verified.as_ref().ok().map(|package| package.digests);

@@ -4,10 +4,9 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-
 use deploy_core::{
-    AgentNode, ControlNode, Inventory, Journal, LocalConnector, Queue, ReleaseExecutor, SchemeConnector,
-    SchemeExecutor,
+    AgentNode, ControlNode, Inventory, Journal, LocalConnector, Queue, ReleaseExecutor,
+    SchemeConnector, SchemeExecutor,
 };
 use deploy_http::{HttpExecutor, HttpProber, HttpVerifier, UrlPolicy};
 use deploy_queue::{DiskStore, MemoryJournal, MemoryQueue, QueueConfig};
@@ -80,7 +79,8 @@ pub async fn control_node(
     inventory: Inventory,
     state: &State,
 ) -> Result<ControlNode, Box<dyn Error + Send + Sync>> {
-    let agents = HttpExecutor::builder().tokens(inventory.tokens()?).policy(url_policy()).build()?;
+    let agents =
+        HttpExecutor::builder().tokens(inventory.tokens()?).policy(url_policy()).build()?;
     let executor = SchemeExecutor::new()
         .with("http", agents.clone())
         .with("https", agents)

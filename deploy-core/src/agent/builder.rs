@@ -21,9 +21,7 @@ pub struct AgentNodeBuilder {
 
 impl Default for AgentNodeBuilder {
     fn default() -> Self {
-        Self {
-            parts: NodeParts::new("agent", 32),
-        }
+        Self { parts: NodeParts::new("agent", 32) }
     }
 }
 
@@ -37,8 +35,6 @@ impl AgentNodeBuilder {
     ///
     /// `Missing` names all parts that are required and not there; `Unfit`; `Recovery`.
     pub async fn build(self) -> Result<AgentNode, BuildError> {
-        Ok(AgentNode {
-            engine: self.parts.start(Role::Agent).await?,
-        })
+        Ok(AgentNode { engine: self.parts.start(Role::Agent).await? })
     }
 }

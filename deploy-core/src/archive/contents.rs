@@ -24,11 +24,6 @@ impl PackageContents {
     /// Says what a package holds, for those who know it without reading it (tests, fakes).
     #[must_use]
     pub fn new(format: PackageFormat, entries: u64, files: u64, unpacked_bytes: u64) -> Self {
-        Self {
-            format,
-            entries,
-            files,
-            unpacked_bytes,
-        }
+        Self { format, entries, files, unpacked_bytes }
     }
 }

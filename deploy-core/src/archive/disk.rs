@@ -12,10 +12,8 @@ use super::error::ArchiveError;
 use super::path::split;
 use super::sink::Sink;
 
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 const NEW_FILE: OFlags = OFlags::WRONLY
     .union(OFlags::CREATE)
@@ -44,10 +42,7 @@ struct OpenDirectory {
 impl Disk {
     /// Opens the directory to unpack into, which has to be there and empty.
     pub(super) fn open(into: &Path) -> Result<Self, ArchiveError> {
-        let failed = |source: io::Error| ArchiveError::Io {
-            path: into.into(),
-            source,
-        };
+        let failed = |source: io::Error| ArchiveError::Io { path: into.into(), source };
         let root = rustix::fs::openat(CWD, into, DIRECTORY, Mode::empty())
             .map_err(|errno| failed(errno.into()))?;
         for entry in rustix::fs::Dir::read_from(&root).map_err(|errno| failed(errno.into()))? {
@@ -56,12 +51,7 @@ impl Disk {
                 return Err(failed(io::ErrorKind::DirectoryNotEmpty.into()));
             }
         }
-        Ok(Self {
-            into: into.into(),
-            root,
-            open: Vec::new(),
-            file: None,
-        })
+        Ok(Self { into: into.into(), root, open: Vec::new(), file: None })
     }
 
     /// Makes the directory at `path` the last of [`Self::open`].
@@ -77,10 +67,7 @@ impl Disk {
         self.open.truncate(shared);
         for name in names {
             let fd = rustix::fs::openat(self.last(), name, DIRECTORY, Mode::empty())?;
-            self.open.push(OpenDirectory {
-                name: name.into(),
-                fd,
-            });
+            self.open.push(OpenDirectory { name: name.into(), fd });
         }
         Ok(self.last())
     }
@@ -121,23 +108,17 @@ impl Disk {
     }
 
     fn failed(&self, path: &str, source: impl Into<io::Error>) -> ArchiveError {
-        ArchiveError::Io {
-            path: self.into.join(path),
-            source: source.into(),
-        }
+        ArchiveError::Io { path: self.into.join(path), source: source.into() }
     }
 }
 
 impl Sink for Disk {
     fn directory(&mut self, path: &str) -> Result<(), ArchiveError> {
-        self.create_directory(path)
-            .map_err(|errno| self.failed(path, errno))
+        self.create_directory(path).map_err(|errno| self.failed(path, errno))
     }
 
     fn open_file(&mut self, path: &str, mode: u32) -> Result<(), ArchiveError> {
-        let file = self
-            .create_file(path, mode)
-            .map_err(|errno| self.failed(path, errno))?;
+        let file = self.create_file(path, mode).map_err(|errno| self.failed(path, errno))?;
         self.file = Some((file, path.into()));
         Ok(())
     }
@@ -146,10 +127,8 @@ impl Sink for Disk {
         let Some((file, path)) = &mut self.file else {
             return Ok(());
         };
-        file.write_all(bytes).map_err(|source| ArchiveError::Io {
-            path: self.into.join(&**path),
-            source,
-        })
+        file.write_all(bytes)
+            .map_err(|source| ArchiveError::Io { path: self.into.join(&**path), source })
     }
 
     fn close_file(&mut self) -> Result<(), ArchiveError> {
@@ -158,13 +137,11 @@ impl Sink for Disk {
     }
 
     fn hard_link(&mut self, existing: &str, path: &str) -> Result<(), ArchiveError> {
-        self.create_hard_link(existing, path)
-            .map_err(|errno| self.failed(path, errno))
+        self.create_hard_link(existing, path).map_err(|errno| self.failed(path, errno))
     }
 
     fn symbolic_link(&mut self, path: &str, target: &str) -> Result<(), ArchiveError> {
-        self.create_symbolic_link(path, target)
-            .map_err(|errno| self.failed(path, errno))
+        self.create_symbolic_link(path, target).map_err(|errno| self.failed(path, errno))
     }
 
     fn finish(&mut self) -> Result<(), ArchiveError> {

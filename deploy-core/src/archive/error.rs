@@ -124,30 +124,19 @@ impl ArchiveError {
     }
 
     pub(super) fn escapes(entry: &[u8], reason: &'static str) -> Self {
-        Self::Escapes {
-            entry: shown(entry),
-            reason,
-        }
+        Self::Escapes { entry: shown(entry), reason }
     }
 
     pub(super) fn forbidden(entry: &[u8], kind: &'static str) -> Self {
-        Self::Forbidden {
-            entry: shown(entry),
-            kind,
-        }
+        Self::Forbidden { entry: shown(entry), kind }
     }
 
     pub(super) fn duplicate(entry: &str) -> Self {
-        Self::Duplicate {
-            entry: shown(entry.as_bytes()),
-        }
+        Self::Duplicate { entry: shown(entry.as_bytes()) }
     }
 
     pub(super) fn damaged(reason: &'static str) -> Self {
-        Self::Damaged {
-            reason,
-            source: None,
-        }
+        Self::Damaged { reason, source: None }
     }
 
     pub(super) fn too_large(limit: Limit, allowed: u64) -> Self {
@@ -193,10 +182,7 @@ mod tests {
     #[test]
     fn a_hostile_name_is_escaped_and_cut() {
         let shown = shown(format!("a\n\u{1b}[2J\u{202e}\0{}", "x".repeat(5000)).as_bytes());
-        assert!(
-            shown.starts_with("a\\n\\u{1b}[2J\\u{202e}\\0xxx"),
-            "{shown}"
-        );
+        assert!(shown.starts_with("a\\n\\u{1b}[2J\\u{202e}\\0xxx"), "{shown}");
         assert_eq!(shown.chars().count(), SHOWN_CHARS + 1);
     }
 
@@ -207,11 +193,7 @@ mod tests {
             source: io::ErrorKind::StorageFull.into(),
         };
         for (error, code, worth_it) in [
-            (
-                ArchiveError::duplicate("a"),
-                FailureCode::PackageRefused,
-                false,
-            ),
+            (ArchiveError::duplicate("a"), FailureCode::PackageRefused, false),
             (ArchiveError::Interrupted, FailureCode::Cancelled, false),
             (full, FailureCode::HostFull, true),
         ] {

@@ -46,9 +46,8 @@ impl fmt::Display for PackageFormat {
 const WHOLE: [&str; 3] = [".jar", ".war", ".ear"];
 
 /// Extensions that promise an archive of one of our formats.
-const PROMISES: [&str; 8] = [
-    ".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.xz", ".txz", ".zip",
-];
+const PROMISES: [&str; 8] =
+    [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.xz", ".txz", ".zip"];
 
 impl PackageFormat {
     /// Tells the format from the first bytes; the name only helps where they say nothing.
@@ -106,11 +105,7 @@ fn first_block(
 ) -> Result<Start, ArchiveError> {
     let mut block: Block = [0; BLOCK_BYTES];
     let read = Stream::open(package, compression, limits)?.read(&mut block)?;
-    Ok(if read == BLOCK_BYTES {
-        Start::of(&block)
-    } else {
-        Start::Unknown
-    })
+    Ok(if read == BLOCK_BYTES { Start::of(&block) } else { Start::Unknown })
 }
 
 fn ends_with_any(name: &str, endings: &[&str]) -> bool {

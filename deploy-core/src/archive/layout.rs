@@ -71,10 +71,7 @@ impl<'a, S: Sink> Layout<'a, S> {
         let path = self.admit(raw)?;
         let place = self.place(raw, &path)?;
         if size > self.limits.file_bytes {
-            return Err(ArchiveError::too_large(
-                Limit::FileBytes,
-                self.limits.file_bytes,
-            ));
+            return Err(ArchiveError::too_large(Limit::FileBytes, self.limits.file_bytes));
         }
         self.count_bytes(size)?;
         self.files += 1;
@@ -94,11 +91,7 @@ impl<'a, S: Sink> Layout<'a, S> {
         let path = self.admit(raw)?;
         let existing = EntryPath::parse(existing, self.limits)?;
         let place = self.place(raw, &path)?;
-        match self
-            .tree
-            .find(existing.as_str())
-            .map(|id| self.tree.node(id))
-        {
+        match self.tree.find(existing.as_str()).map(|id| self.tree.node(id)) {
             Some(Node::File) => {}
             Some(Node::Directory { .. } | Node::Link(_)) | None => {
                 let kind = "a hard link to something else than an earlier file";
@@ -114,8 +107,7 @@ impl<'a, S: Sink> Layout<'a, S> {
         let path = self.admit(raw)?;
         let target = link_target(raw, target)?;
         let place = self.place(raw, &path)?;
-        self.tree
-            .add_link(place.directory, place.name, self.links.len());
+        self.tree.add_link(place.directory, place.name, self.links.len());
         self.links.add(place.directory, place.path, target)
     }
 
@@ -126,12 +118,7 @@ impl<'a, S: Sink> Layout<'a, S> {
             self.sink.symbolic_link(&link.path, &link.target)?;
         }
         self.sink.finish()?;
-        Ok(PackageContents::new(
-            format,
-            self.tree.len(),
-            self.files,
-            self.unpacked_bytes,
-        ))
+        Ok(PackageContents::new(format, self.tree.len(), self.files, self.unpacked_bytes))
     }
 
     fn admit(&mut self, raw: &[u8]) -> Result<EntryPath, ArchiveError> {
@@ -151,11 +138,7 @@ impl<'a, S: Sink> Layout<'a, S> {
             return Err(ArchiveError::duplicate(path));
         }
         self.check_entries(self.tree.len() + 1)?;
-        Ok(Place {
-            directory,
-            path,
-            name,
-        })
+        Ok(Place { directory, path, name })
     }
 
     /// Walks down a path of directories and creates those that no entry has listed.

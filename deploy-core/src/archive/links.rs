@@ -53,12 +53,7 @@ impl Links {
         if self.bytes > MOST_BYTES {
             return Err(ArchiveError::too_large(Limit::LinkBytes, MOST_BYTES as u64));
         }
-        self.links.push(Link {
-            path: path.into(),
-            target: target.into(),
-            directory,
-            end: None,
-        });
+        self.links.push(Link { path: path.into(), target: target.into(), directory, end: None });
         Ok(())
     }
 
@@ -80,10 +75,7 @@ impl Links {
         }
         let link = &self.links[number];
         let target = link.target.clone();
-        let mut end = End {
-            at: Some(link.directory),
-            hops: 1,
-        };
+        let mut end = End { at: Some(link.directory), hops: 1 };
         for name in components(&target) {
             end = self.step(tree, number, end, name, depth)?;
             if end.hops > MOST_HOPS {
@@ -106,10 +98,7 @@ impl Links {
         if name == ".." {
             return match directory {
                 Some((Tree::ROOT, _)) => Err(self.refused(number, "its target is outside")),
-                Some((_, Node::Directory { parent, .. })) => Ok(End {
-                    at: Some(*parent),
-                    ..from
-                }),
+                Some((_, Node::Directory { parent, .. })) => Ok(End { at: Some(*parent), ..from }),
                 _ => Err(self.refused(number, "its target climbs out of what is no directory")),
             };
         }
@@ -117,19 +106,13 @@ impl Links {
             return Ok(End { at: None, ..from });
         };
         let Node::Link(next) = *tree.node(child) else {
-            return Ok(End {
-                at: Some(child),
-                ..from
-            });
+            return Ok(End { at: Some(child), ..from });
         };
         if depth >= MOST_HOPS {
             return Err(self.refused(number, "it leads through too many links"));
         }
         let end = self.follow(tree, next, depth + 1)?;
-        Ok(End {
-            hops: from.hops + end.hops,
-            ..end
-        })
+        Ok(End { hops: from.hops + end.hops, ..end })
     }
 
     fn refused(&self, number: usize, reason: &'static str) -> ArchiveError {
@@ -160,16 +143,11 @@ mod tests {
     }
 
     fn chain(links: usize) -> Vec<(String, String)> {
-        (0..links)
-            .map(|i| (format!("l{i}"), format!("l{}", i + 1)))
-            .collect()
+        (0..links).map(|i| (format!("l{i}"), format!("l{}", i + 1))).collect()
     }
 
     fn borrowed(links: &[(String, String)]) -> Vec<(&str, &str)> {
-        links
-            .iter()
-            .map(|(a, b)| (a.as_str(), b.as_str()))
-            .collect()
+        links.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect()
     }
 
     #[test]
@@ -202,10 +180,7 @@ mod tests {
             &[("l", "d/e/f/../f")],
         ] {
             let error = check(links).unwrap_err();
-            assert!(
-                matches!(error, ArchiveError::Escapes { .. }),
-                "{links:?}: {error}"
-            );
+            assert!(matches!(error, ArchiveError::Escapes { .. }), "{links:?}: {error}");
         }
     }
 

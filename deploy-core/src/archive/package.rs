@@ -26,16 +26,9 @@ impl<'a> Package<'a> {
         name: &'a str,
         interrupt: &'a Interrupt,
     ) -> Result<Self, ArchiveError> {
-        let metadata = file.metadata().map_err(|source| ArchiveError::Io {
-            path: name.into(),
-            source,
-        })?;
-        Ok(Self {
-            file,
-            name,
-            len: metadata.len(),
-            interrupt,
-        })
+        let metadata =
+            file.metadata().map_err(|source| ArchiveError::Io { path: name.into(), source })?;
+        Ok(Self { file, name, len: metadata.len(), interrupt })
     }
 
     pub(super) fn reader_at(self, at: u64) -> PackageReader<'a> {
@@ -54,15 +47,9 @@ impl<'a> Package<'a> {
         if self.interrupt.is_raised() {
             ArchiveError::Interrupted
         } else if source.raw_os_error().is_some() {
-            ArchiveError::Io {
-                path: self.name.into(),
-                source,
-            }
+            ArchiveError::Io { path: self.name.into(), source }
         } else {
-            ArchiveError::Damaged {
-                reason,
-                source: Some(source),
-            }
+            ArchiveError::Damaged { reason, source: Some(source) }
         }
     }
 }
@@ -82,9 +69,7 @@ impl Read for PackageReader<'_> {
             return Err(io::Error::other("interrupted"));
         }
         let left = self.package.len.saturating_sub(self.at);
-        let wanted = usize::try_from(left)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
+        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
         loop {
             match self.package.file.read_at(&mut buffer[..wanted], self.at) {
                 Ok(read) => {
@@ -108,11 +93,7 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(package: Package<'a>, at: u64) -> Self {
-        Self {
-            package,
-            reader: BufReader::with_capacity(BUFFER_BYTES, package.reader_at(at)),
-            at,
-        }
+        Self { package, reader: BufReader::with_capacity(BUFFER_BYTES, package.reader_at(at)), at }
     }
 
     pub(super) fn position(&self) -> u64 {

@@ -62,10 +62,7 @@ pub(super) fn link_target<'a>(entry: &[u8], raw: &'a [u8]) -> Result<&'a str, Ar
         return Err(ArchiveError::escapes(entry, "its target is absolute"));
     }
     if components(target).next().is_some_and(has_drive_letter) {
-        return Err(ArchiveError::escapes(
-            entry,
-            "its target has a drive letter",
-        ));
+        return Err(ArchiveError::escapes(entry, "its target has a drive letter"));
     }
     Ok(target)
 }
@@ -152,29 +149,16 @@ mod tests {
             "a/../../x",
         ] {
             let error = parse(raw.as_bytes()).unwrap_err();
-            assert!(
-                matches!(error, ArchiveError::Escapes { .. }),
-                "{raw}: {error}"
-            );
+            assert!(matches!(error, ArchiveError::Escapes { .. }), "{raw}: {error}");
         }
     }
 
     #[test]
     fn a_name_that_is_no_plain_text_is_refused() {
-        for raw in [
-            &b""[..],
-            b"a\0b",
-            b"\x1b[2J",
-            b"a\nb",
-            b"a\x7f",
-            b"\xff",
-            "\u{85}".as_bytes(),
-        ] {
+        for raw in [&b""[..], b"a\0b", b"\x1b[2J", b"a\nb", b"a\x7f", b"\xff", "\u{85}".as_bytes()]
+        {
             let error = parse(raw).unwrap_err();
-            assert!(
-                matches!(error, ArchiveError::Forbidden { .. }),
-                "{raw:?}: {error}"
-            );
+            assert!(matches!(error, ArchiveError::Forbidden { .. }), "{raw:?}: {error}");
         }
     }
 
@@ -200,10 +184,7 @@ mod tests {
         assert_eq!(link_target(b"l", b"../a").unwrap(), "../a");
         for target in ["/a", "C:/a", "a\\b"] {
             let error = link_target(b"l", target.as_bytes()).unwrap_err();
-            assert!(
-                matches!(error, ArchiveError::Escapes { .. }),
-                "{target}: {error}"
-            );
+            assert!(matches!(error, ArchiveError::Escapes { .. }), "{target}: {error}");
         }
     }
 }

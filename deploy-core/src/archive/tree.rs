@@ -31,10 +31,7 @@ impl Tree {
     pub(super) const ROOT: NodeId = NodeId(0);
 
     pub(super) fn new() -> Self {
-        let root = Node::Directory {
-            parent: Self::ROOT,
-            children: HashMap::new(),
-        };
+        let root = Node::Directory { parent: Self::ROOT, children: HashMap::new() };
         Self { nodes: vec![root] }
     }
 
@@ -59,10 +56,7 @@ impl Tree {
     }
 
     pub(super) fn add_directory(&mut self, parent: NodeId, name: &str) -> NodeId {
-        let directory = Node::Directory {
-            parent,
-            children: HashMap::new(),
-        };
+        let directory = Node::Directory { parent, children: HashMap::new() };
         self.add(parent, name, directory)
     }
 

@@ -23,9 +23,7 @@ pub struct ControlNodeBuilder {
 
 impl Default for ControlNodeBuilder {
     fn default() -> Self {
-        Self {
-            parts: NodeParts::new("control", 16),
-        }
+        Self { parts: NodeParts::new("control", 16) }
     }
 }
 
@@ -51,8 +49,6 @@ impl ControlNodeBuilder {
     ///
     /// `Missing` names all parts that are required and not there; `Unfit`; `Recovery`.
     pub async fn build(self) -> Result<ControlNode, BuildError> {
-        Ok(ControlNode {
-            engine: self.parts.start(Role::Control).await?,
-        })
+        Ok(ControlNode { engine: self.parts.start(Role::Control).await? })
     }
 }

@@ -20,11 +20,7 @@ pub trait Decode: Sized {
 /// All faults of the document at once, in its order.
 pub fn decode<T: Decode>(value: &Value) -> Result<T, Faults> {
     let faults = RefCell::new(Faults::default());
-    let decoded = T::decode(&Node {
-        value,
-        path: String::new(),
-        faults: &faults,
-    });
+    let decoded = T::decode(&Node { value, path: String::new(), faults: &faults });
     let faults = faults.into_inner();
     match decoded {
         Some(decoded) if faults.is_empty() => Ok(decoded),
@@ -152,18 +148,12 @@ impl<'a> Table<'a> {
         if *value == Value::Null {
             return None;
         }
-        Some(Node {
-            value,
-            path: self.path_of(key),
-            faults: self.faults,
-        })
+        Some(Node { value, path: self.path_of(key), faults: self.faults })
     }
 
     /// Records a fault of one key, or of a path below one, for rules that span several.
     pub fn fault(&self, key: &str, found: impl Into<String>, allowed: impl Into<String>) {
-        self.faults
-            .borrow_mut()
-            .push(Fault::new(self.path_of(key), found, allowed));
+        self.faults.borrow_mut().push(Fault::new(self.path_of(key), found, allowed));
     }
 
     /// Refuses every key that was not asked for. Keys that begin with `x-` are the writer's own.
@@ -181,11 +171,7 @@ impl<'a> Table<'a> {
     }
 
     fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 }
 
@@ -201,9 +187,7 @@ fn shown_key(key: &str) -> String {
 
 /// Builds a value from a text, through its `FromStr`.
 pub(crate) fn decode_text<T: FromStr<Err = Invalid>>(node: &Node<'_>) -> Option<T> {
-    node.text()?
-        .parse()
-        .map_or_else(|invalid| node.invalid(invalid), Some)
+    node.text()?.parse().map_or_else(|invalid| node.invalid(invalid), Some)
 }
 
 impl<T: Decode> Decode for Vec<T> {

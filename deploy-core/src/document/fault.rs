@@ -23,10 +23,7 @@ pub struct Invalid {
 impl Invalid {
     /// Says that `found` is not what is `allowed`.
     pub fn new(found: &str, allowed: impl Into<String>) -> Self {
-        Self {
-            found: quoted(found),
-            allowed: allowed.into(),
-        }
+        Self { found: quoted(found), allowed: allowed.into() }
     }
 }
 
@@ -60,12 +57,7 @@ impl Fault {
         found: impl Into<String>,
         allowed: impl Into<String>,
     ) -> Self {
-        Self {
-            path: path.into(),
-            found: found.into(),
-            allowed: allowed.into(),
-            nearest: None,
-        }
+        Self { path: path.into(), found: found.into(), allowed: allowed.into(), nearest: None }
     }
 }
 

@@ -75,13 +75,9 @@ struct Nested {
 impl Nested {
     fn inner<E: de::Error>(self) -> Result<Self, E> {
         if self.depth >= MAX_DEPTH {
-            return Err(E::custom(format_args!(
-                "nested deeper than {MAX_DEPTH} levels"
-            )));
+            return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH} levels")));
         }
-        Ok(Self {
-            depth: self.depth + 1,
-        })
+        Ok(Self { depth: self.depth + 1 })
     }
 }
 
@@ -154,9 +150,7 @@ impl<'de> Visitor<'de> for Nested {
         while let Some(key) = access.next_key::<String>()? {
             if entries.iter().any(|(known, _)| *known == key) {
                 let key = super::fault::quoted(&key);
-                return Err(de::Error::custom(format_args!(
-                    "the key {key} stands there twice"
-                )));
+                return Err(de::Error::custom(format_args!("the key {key} stands there twice")));
             }
             let value = access.next_value_seed(inner)?;
             entries.push((key, value));
@@ -178,12 +172,7 @@ mod tests {
     fn a_repeated_key_is_refused() {
         let error =
             serde_json::from_str::<Value>(r#"{"a": 1, "b": {"a": 2, "a": 3}}"#).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("the key \"a\" stands there twice"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("the key \"a\" stands there twice"), "{error}");
     }
 
     #[test]
@@ -191,10 +180,7 @@ mod tests {
         let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
         assert!(serde_json::from_str::<Value>(&deep(MAX_DEPTH)).is_ok());
         let error = serde_json::from_str::<Value>(&deep(MAX_DEPTH + 1)).unwrap_err();
-        assert!(
-            error.to_string().contains("nested deeper than 32"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("nested deeper than 32"), "{error}");
     }
 
     #[test]

@@ -93,24 +93,14 @@ impl NodeParts {
             }
         }
         if self.config.workers == 0 {
-            return Err(BuildError::Unfit {
-                what: "workers",
-                allowed: "at least 1",
-            });
+            return Err(BuildError::Unfit { what: "workers", allowed: "at least 1" });
         }
         if self.config.lease < Duration::from_millis(100) {
-            return Err(BuildError::Unfit {
-                what: "lease",
-                allowed: "at least 100 ms",
-            });
+            return Err(BuildError::Unfit { what: "lease", allowed: "at least 100 ms" });
         }
-        let (Some(resolver), Some(executor), Some(queue), Some(journal), true) = (
-            self.resolver,
-            self.executor,
-            self.queue,
-            self.journal,
-            missing.is_empty(),
-        ) else {
+        let (Some(resolver), Some(executor), Some(queue), Some(journal), true) =
+            (self.resolver, self.executor, self.queue, self.journal, missing.is_empty())
+        else {
             return Err(BuildError::Missing { parts: missing });
         };
         let parts = Parts {
@@ -127,9 +117,7 @@ impl NodeParts {
             fences: Fences::default(),
         };
         let engine = Engine::start(parts).await;
-        engine
-            .map(Arc::new)
-            .map_err(|source| BuildError::Recovery { source })
+        engine.map(Arc::new).map_err(|source| BuildError::Recovery { source })
     }
 }
 

@@ -9,10 +9,7 @@ pub(super) fn batches(hosts: &[Target], spec: &RolloutSpec) -> Vec<Vec<HostName>
     let mut left = hosts;
     let mut batches = Vec::new();
     while !left.is_empty() {
-        size = sizes
-            .next()
-            .map_or(size, |next| next.hosts(hosts.len()))
-            .max(1);
+        size = sizes.next().map_or(size, |next| next.hosts(hosts.len())).max(1);
         let (batch, rest) = left.split_at(size.min(left.len()));
         batches.push(batch.iter().map(|target| target.host.clone()).collect());
         left = rest;

@@ -33,12 +33,7 @@ impl Book {
         let Some(state) = TaskState::fold(&first) else {
             return Ok(None);
         };
-        let mut book = Self {
-            journal,
-            clock,
-            observer,
-            state,
-        };
+        let mut book = Self { journal, clock, observer, state };
         book.catch_up().await?;
         Ok(Some(book))
     }

@@ -43,8 +43,7 @@ pub(super) fn decide(state: &TaskState, now: Timestamp, running: &BTreeSet<TaskI
     // What was handed out before this process took over is asked for first, also when the task is to
     // be cancelled: only its executor knows where those hosts stand.
     let lost = |host: &&crate::state::HostState| {
-        host.dispatch
-            .is_some_and(|number| !running.contains(&state.dispatches[number].task))
+        host.dispatch.is_some_and(|number| !running.contains(&state.dispatches[number].task))
     };
     if let Some(number) = state.in_flight().find(lost).and_then(|host| host.dispatch) {
         return Next::Resume { number };
@@ -86,28 +85,17 @@ fn roll_out(state: &TaskState) -> Next {
     // by the control node, which decides what a failure means.
     let stops = matches!(state.subject, Subject::Deployment { .. });
     if stops && state.unsuccessful().len() > 0 {
-        return if in_flight > 0 {
-            Next::Await { cancel: false }
-        } else {
-            finish(state)
-        };
+        return if in_flight > 0 { Next::Await { cancel: false } } else { finish(state) };
     }
     let Some(batch) = state.batch else {
         let next = state.batches_finished;
         let all = state.batches.len() <= next as usize;
-        return if all {
-            finish(state)
-        } else {
-            Next::StartBatch(next)
-        };
+        return if all { finish(state) } else { Next::StartBatch(next) };
     };
     let free = max_parallel(&state.subject).saturating_sub(in_flight);
     if free > 0 && state.pending().len() > 0 {
         let number = state.dispatches.len();
-        return Next::Dispatch {
-            number,
-            hosts: next_hosts(state, free),
-        };
+        return Next::Dispatch { number, hosts: next_hosts(state, free) };
     }
     if in_flight > 0 {
         return Next::Await { cancel: false };
@@ -122,11 +110,7 @@ fn next_hosts(state: &TaskState, free: usize) -> Vec<Target> {
         return Vec::new();
     };
     let together = pending.filter(|target| share_executor(first, target));
-    std::iter::once(first)
-        .chain(together)
-        .take(free)
-        .cloned()
-        .collect()
+    std::iter::once(first).chain(together).take(free).cloned().collect()
 }
 
 /// Says whether two hosts are handed out as one task: those of one agent are, and those that are
@@ -160,10 +144,7 @@ fn finish(state: &TaskState) -> Next {
         (None, first) => (Outcome::Failed, Some(failed(state, first))),
     };
     let finished = |result| Fact::HostFinished { result };
-    let mut facts: Vec<_> = not_started(state, outcome)
-        .into_iter()
-        .map(finished)
-        .collect();
+    let mut facts: Vec<_> = not_started(state, outcome).into_iter().map(finished).collect();
     facts.push(Fact::Finished { outcome, failure });
     Next::Finish(facts)
 }
@@ -176,10 +157,7 @@ fn failed(state: &TaskState, first: Option<&HostResult>) -> Failure {
         return Failure::new(FailureCode::Internal, "no host was done");
     };
     let Some(cause) = &first.failure else {
-        let message = format!(
-            "{count} of {of} hosts did not succeed, first {}",
-            first.host
-        );
+        let message = format!("{count} of {of} hosts did not succeed, first {}", first.host);
         return Failure::new(FailureCode::Internal, message);
     };
     let mut failure = cause.clone();
@@ -192,10 +170,7 @@ fn failed(state: &TaskState, first: Option<&HostResult>) -> Failure {
 fn not_started(state: &TaskState, outcome: Outcome) -> Vec<HostResult> {
     let (code, message) = match outcome {
         Outcome::Cancelled => (FailureCode::Cancelled, "cancelled before its turn"),
-        _ => (
-            FailureCode::RolloutStopped,
-            "the rollout stopped before its turn",
-        ),
+        _ => (FailureCode::RolloutStopped, "the rollout stopped before its turn"),
     };
     let result = |host: &HostName| {
         let failure = Failure::new(code, message).with_host(host.clone());

@@ -120,31 +120,17 @@ impl Driver {
             Next::Resolve => return self.resolve().await,
             Next::Verify => return self.verify().await,
             Next::WaitUntil(until) => {
-                let known = self
-                    .book
-                    .state()
-                    .hold
-                    .as_ref()
-                    .is_some_and(|hold| hold.until == until);
-                if known
-                    || self
-                        .book
-                        .record_decision(vec![Fact::Waiting { until }])
-                        .await?
-                {
+                let known = self.book.state().hold.as_ref().is_some_and(|hold| hold.until == until);
+                if known || self.book.record_decision(vec![Fact::Waiting { until }]).await? {
                     return Ok(Some(Driven::Until(until)));
                 }
             }
             Next::AskGates => return self.ask_gates().await,
             Next::StartBatch(batch) => {
-                self.book
-                    .record_decision(vec![Fact::BatchStarted { batch }])
-                    .await?;
+                self.book.record_decision(vec![Fact::BatchStarted { batch }]).await?;
             }
             Next::FinishBatch(batch) => {
-                self.book
-                    .record_decision(vec![Fact::BatchFinished { batch }])
-                    .await?;
+                self.book.record_decision(vec![Fact::BatchFinished { batch }]).await?;
             }
             Next::Dispatch { number, hosts } => self.dispatch(number, hosts).await?,
             Next::Resume { number } => self.resume(number),
@@ -200,11 +186,7 @@ impl Driver {
         }
         match verified {
             Ok(package) => {
-                self.book
-                    .record(vec![Fact::Verified {
-                        package: package.digests,
-                    }])
-                    .await?;
+                self.book.record(vec![Fact::Verified { package: package.digests }]).await?;
                 Ok(None)
             }
             Err(error) => self.fail(Failure::from(&error)).await,
@@ -229,16 +211,11 @@ impl Driver {
                     Ok(GateDecision::Open) => continue,
                     Ok(GateDecision::Held { reason, until }) => (reason, until),
                     Ok(GateDecision::Refused { reason }) => {
-                        return self
-                            .fail(Failure::new(FailureCode::GateRefused, reason))
-                            .await;
+                        return self.fail(Failure::new(FailureCode::GateRefused, reason)).await;
                     }
                     Err(error) => (Failure::from(&error).message, now.plus(ASK_GATE_AGAIN)),
                 };
-                let held = self
-                    .book
-                    .record_decision(vec![Fact::Held { reason, until }])
-                    .await?;
+                let held = self.book.record_decision(vec![Fact::Held { reason, until }]).await?;
                 return Ok(held.then_some(Driven::Until(until)));
             }
         }
@@ -250,9 +227,7 @@ impl Driver {
             Subject::Release { .. } if targets.is_empty() => Vec::new(),
             Subject::Release { .. } => vec![targets.into_iter().map(|t| t.host).collect()],
         };
-        self.book
-            .record_decision(vec![Fact::RolloutStarted { batches }])
-            .await?;
+        self.book.record_decision(vec![Fact::RolloutStarted { batches }]).await?;
         Ok(None)
     }
 
@@ -266,11 +241,7 @@ impl Driver {
             Subject::Release { task } => task.fence,
         };
         let names = hosts.iter().map(|target| target.host.clone()).collect();
-        let fact = Fact::Dispatched {
-            task: part.clone(),
-            hosts: names,
-            fence,
-        };
+        let fact = Fact::Dispatched { task: part.clone(), hosts: names, fence };
         if self.book.record_decision(vec![fact]).await? {
             self.execute(part_task(self.book.state(), part, hosts, fence), Vec::new());
         }
@@ -280,15 +251,8 @@ impl Driver {
     fn resume(&mut self, number: usize) {
         let state = self.book.state();
         let dispatch = &state.dispatches[number];
-        let hosts: Vec<_> = dispatch
-            .hosts
-            .iter()
-            .filter_map(|name| state.host(name))
-            .collect();
-        let known = hosts
-            .iter()
-            .filter_map(|host| host.result.clone())
-            .collect();
+        let hosts: Vec<_> = dispatch.hosts.iter().filter_map(|name| state.host(name)).collect();
+        let known = hosts.iter().filter_map(|host| host.result.clone()).collect();
         let targets = hosts.iter().map(|host| host.target.clone()).collect();
         let task = part_task(state, dispatch.task.clone(), targets, dispatch.fence);
         self.execute(task, known);
@@ -298,15 +262,10 @@ impl Driver {
         let part = task.id.clone();
         let hosts = task.hosts.iter().map(|target| target.host.clone());
         let observer = Arc::new(self.progress.of_hosts(hosts));
-        let cx = self
-            .context(part.clone())
-            .with_observer(observer)
-            .with_known(known);
+        let cx = self.context(part.clone()).with_observer(observer).with_known(known);
         self.cancels.insert(part.clone(), cx.cancel.clone());
         let executor = Arc::clone(&self.parts.executor);
-        let running = self
-            .running
-            .spawn(async move { execute(&executor, &cx, &task).await });
+        let running = self.running.spawn(async move { execute(&executor, &cx, &task).await });
         self.parts_running.insert(running.id(), part);
     }
 
@@ -336,9 +295,9 @@ impl Driver {
     async fn record_progress(&mut self) -> Result<(), JournalError> {
         let state = self.book.state();
         let news = |fact: &Fact| match fact {
-            Fact::HostFinished { result } => state
-                .host(&result.host)
-                .is_some_and(|host| host.result.is_none()),
+            Fact::HostFinished { result } => {
+                state.host(&result.host).is_some_and(|host| host.result.is_none())
+            }
             _ => true,
         };
         let facts: Vec<_> = self.progress.take().into_iter().filter(news).collect();
@@ -394,19 +353,12 @@ impl Driver {
     /// Ends the task with a failure, or lets it be tried again where that is worth it.
     async fn fail(&mut self, failure: Failure) -> Result<Option<Driven>, JournalError> {
         if failure.retry.is_worth_it() && self.attempt < PREPARE_ATTEMPTS {
-            self.book
-                .record(vec![Fact::AttemptFailed {
-                    failure: failure.clone(),
-                }])
-                .await?;
+            self.book.record(vec![Fact::AttemptFailed { failure: failure.clone() }]).await?;
             return Ok(Some(Driven::Again(failure)));
         }
         let outcome = Outcome::Failed;
         let mut facts = self.not_started();
-        facts.push(Fact::Finished {
-            outcome,
-            failure: Some(failure),
-        });
+        facts.push(Fact::Finished { outcome, failure: Some(failure) });
         self.book.record(facts).await?;
         Ok(Some(Driven::Finished))
     }
@@ -418,10 +370,7 @@ impl Driver {
         let failure = Failure::new(FailureCode::Internal, message);
         let mut facts = self.unknown(&failure);
         facts.extend(self.not_started());
-        facts.push(Fact::Finished {
-            outcome: Outcome::Failed,
-            failure: Some(failure),
-        });
+        facts.push(Fact::Finished { outcome: Outcome::Failed, failure: Some(failure) });
         self.book.record(facts).await?;
         Ok(Driven::Finished)
     }
@@ -437,27 +386,18 @@ impl Driver {
 
     fn not_started(&self) -> Vec<Fact> {
         let state = self.book.state();
-        let open = state
-            .hosts
-            .iter()
-            .filter(|h| h.result.is_none() && h.dispatch.is_none());
+        let open = state.hosts.iter().filter(|h| h.result.is_none() && h.dispatch.is_none());
         let result = |host: &crate::state::HostState| {
             let host = host.target.host.clone();
-            let failure = Failure::new(
-                FailureCode::RolloutStopped,
-                "the deployment ended before its turn",
-            );
-            Fact::HostFinished {
-                result: HostResult::failed(host, HostStatus::NotStarted, failure),
-            }
+            let failure =
+                Failure::new(FailureCode::RolloutStopped, "the deployment ended before its turn");
+            Fact::HostFinished { result: HostResult::failed(host, HostStatus::NotStarted, failure) }
         };
         open.map(result).collect()
     }
 
     fn context(&self, task: TaskId) -> Context {
-        Context::new(task)
-            .with_cancel(CancelToken::new())
-            .with_attempt(self.attempt)
+        Context::new(task).with_cancel(CancelToken::new()).with_attempt(self.attempt)
     }
 }
 
@@ -484,10 +424,7 @@ async fn execute(
 
 /// What an executor that panicked has to say: nothing is known of its hosts.
 fn panicked(error: tokio::task::JoinError) -> ExecuteError {
-    ExecuteError::Lost {
-        endpoint: "the executor".to_owned(),
-        source: Box::new(error),
-    }
+    ExecuteError::Lost { endpoint: "the executor".to_owned(), source: Box::new(error) }
 }
 
 /// The result of a host, of what its executor gave.
@@ -497,10 +434,7 @@ fn host_result(host: &HostName, result: &Result<ReleaseReport, ExecuteError>) ->
             Some(result) => return result.clone(),
             None => {
                 let message = "the executor did not report how the host ended";
-                (
-                    HostStatus::Unknown,
-                    Failure::new(FailureCode::Unknown, message),
-                )
+                (HostStatus::Unknown, Failure::new(FailureCode::Unknown, message))
             }
         },
         Err(error @ ExecuteError::Lost { .. }) => (HostStatus::Unknown, Failure::from(error)),
@@ -525,20 +459,12 @@ fn resolved_facts(subject: &Subject, targets: Vec<Target>) -> Vec<Fact> {
                 let failure =
                     Failure::new(FailureCode::Unresolved, message).with_host(asked.host.clone());
                 hosts.push(asked.clone());
-                unknown.push(HostResult::failed(
-                    asked.host.clone(),
-                    HostStatus::Failed,
-                    failure,
-                ));
+                unknown.push(HostResult::failed(asked.host.clone(), HostStatus::Failed, failure));
             }
         }
     }
     let mut facts = vec![Fact::Resolved { hosts }];
-    facts.extend(
-        unknown
-            .into_iter()
-            .map(|result| Fact::HostFinished { result }),
-    );
+    facts.extend(unknown.into_iter().map(|result| Fact::HostFinished { result }));
     facts
 }
 
@@ -552,10 +478,6 @@ fn part_task(state: &TaskState, part: TaskId, hosts: Vec<Target>, fence: Fence) 
             };
             ReleaseTask::new(part, id.clone(), request, package, hosts, fence)
         }
-        Subject::Release { task } => ReleaseTask {
-            id: part,
-            hosts,
-            ..(**task).clone()
-        },
+        Subject::Release { task } => ReleaseTask { id: part, hosts, ..(**task).clone() },
     }
 }

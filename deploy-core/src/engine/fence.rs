@@ -15,9 +15,7 @@ impl Fences {
         // Room for the attempts of the one before, which count on from its number.
         const ATTEMPTS: u64 = 1_000;
         let next = |last: u64| Some(now.max(last + ATTEMPTS));
-        let last = self
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        let last = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         Fence::new(now.max(last.unwrap_or(0) + ATTEMPTS))
     }
 }

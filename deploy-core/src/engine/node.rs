@@ -139,9 +139,7 @@ impl NodeError {
 
 impl From<JournalError> for NodeError {
     fn from(error: JournalError) -> Self {
-        Self::Storage {
-            source: Box::new(error),
-        }
+        Self::Storage { source: Box::new(error) }
     }
 }
 
@@ -149,12 +147,8 @@ impl From<QueueError> for NodeError {
     fn from(error: QueueError) -> Self {
         match error {
             QueueError::Conflict { id } => Self::Conflict { id },
-            QueueError::Full { .. } => Self::Busy {
-                retry_after: Duration::from_secs(1),
-            },
-            error => Self::Storage {
-                source: Box::new(error),
-            },
+            QueueError::Full { .. } => Self::Busy { retry_after: Duration::from_secs(1) },
+            error => Self::Storage { source: Box::new(error) },
         }
     }
 }
@@ -175,17 +169,11 @@ pub(super) struct Active(Arc<Mutex<HashMap<TaskId, Arc<Notify>>>>);
 
 impl Active {
     pub(super) fn enter(&self, task: TaskId, refresh: Arc<Notify>) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(task, refresh);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(task, refresh);
     }
 
     pub(super) fn leave(&self, task: &TaskId) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(task);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(task);
     }
 
     fn refresh(&self, task: &TaskId) {
@@ -205,12 +193,7 @@ impl Engine {
         let active = Active::default();
         let stop = CancelToken::new();
         let workers = Workers::start(&parts, &active, &stop);
-        Ok(Self {
-            parts,
-            active,
-            workers,
-            stop,
-        })
+        Ok(Self { parts, active, workers, stop })
     }
 
     /// Records a task and queues it. When this has answered, the task is kept.
@@ -237,11 +220,7 @@ impl Engine {
                 Ok(Accepted::New)
             }
             Err(JournalError::Conflict { .. }) => {
-                let known = self
-                    .parts
-                    .journal
-                    .read(id.clone(), Sequence::START, 1)
-                    .await?;
+                let known = self.parts.journal.read(id.clone(), Sequence::START, 1).await?;
                 if known.first().is_none_or(|known| known.fact != first.fact) {
                     return Err(NodeError::Conflict { id });
                 }
@@ -265,10 +244,7 @@ impl Engine {
 
     async fn open(&self, id: &TaskId) -> Result<Option<Book>, JournalError> {
         let observers = Arc::new(self.parts.observers.clone());
-        let (journal, clock) = (
-            Arc::clone(&self.parts.journal),
-            Arc::clone(&self.parts.clock),
-        );
+        let (journal, clock) = (Arc::clone(&self.parts.journal), Arc::clone(&self.parts.clock));
         Book::open(journal, clock, observers, id).await
     }
 
@@ -289,11 +265,7 @@ impl Engine {
             return Err(NodeError::Unknown { id: id.clone() });
         };
         if book.state().cancel.is_none() {
-            let reason = reason
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(512)
-                .collect();
+            let reason = reason.chars().filter(|c| !c.is_control()).take(512).collect();
             book.record(vec![Fact::CancelRequested { reason }]).await?;
         }
         // A driver that hands hosts out in the meantime records it, and so this decision fails; one

@@ -33,11 +33,7 @@ struct Waiting {
 impl Progress {
     /// Takes what is waiting, in order.
     pub(super) fn take(&self) -> Vec<Fact> {
-        let mut waiting = self
-            .0
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.output = 0;
         std::mem::take(&mut waiting.facts).into()
     }
@@ -49,19 +45,12 @@ impl Progress {
 
     /// The observer of one part: it takes facts of these hosts and of no others.
     pub(super) fn of_hosts(&self, hosts: impl IntoIterator<Item = HostName>) -> PartProgress {
-        PartProgress {
-            all: self.clone(),
-            hosts: hosts.into_iter().collect(),
-        }
+        PartProgress { all: self.clone(), hosts: hosts.into_iter().collect() }
     }
 
     fn push(&self, fact: Fact) {
         let output = usize::from(matches!(fact, Fact::Output { .. }));
-        let mut waiting = self
-            .0
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if output == 1 && waiting.output >= OUTPUT_WAITING {
             return;
         }

@@ -26,13 +26,7 @@ pub struct EventStream {
 
 impl EventStream {
     pub(super) fn new(journal: Arc<dyn Journal>, task: TaskId, after: Sequence) -> Self {
-        Self {
-            journal,
-            task,
-            last: after,
-            page: VecDeque::new(),
-            ended: false,
-        }
+        Self { journal, task, last: after, page: VecDeque::new(), ended: false }
     }
 
     /// The next event; `None` after the task's last one. Cancel safety: safe.
@@ -45,11 +39,7 @@ impl EventStream {
             return None;
         }
         if self.page.is_empty() {
-            match self
-                .journal
-                .follow(self.task.clone(), self.last, PAGE)
-                .await
-            {
+            match self.journal.follow(self.task.clone(), self.last, PAGE).await {
                 Ok(page) => self.page = page.into(),
                 Err(error) => {
                     self.ended = true;

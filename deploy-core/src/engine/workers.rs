@@ -39,10 +39,7 @@ impl Workers {
             };
             running.spawn(worker.run());
         }
-        Self {
-            running: Mutex::new(running),
-            abort,
-        }
+        Self { running: Mutex::new(running), abort }
     }
 
     /// Waits until every worker has ended; after `drain` they let go of what they are at.
@@ -170,17 +167,11 @@ fn settlement(driven: Driven) -> Option<Settlement> {
         }
         Driven::HandedBack => {
             let failure = Failure::new(FailureCode::Internal, "handed back by a node");
-            Some(Settlement::Retry {
-                after: Some(Duration::ZERO),
-                failure,
-            })
+            Some(Settlement::Retry { after: Some(Duration::ZERO), failure })
         }
     }
 }
 
 fn again(failure: Failure) -> Settlement {
-    Settlement::Retry {
-        after: None,
-        failure,
-    }
+    Settlement::Retry { after: None, failure }
 }

@@ -54,19 +54,10 @@ impl Decode for Agent {
         if let Some(endpoint) = &endpoint
             && !matches!(endpoint.scheme(), "http" | "https")
         {
-            table.fault(
-                "endpoint",
-                format!("{endpoint:?}"),
-                "a URL of the scheme http or https",
-            );
+            table.fault("endpoint", format!("{endpoint:?}"), "a URL of the scheme http or https");
         }
         table.finish();
-        Some(Self {
-            name: name?,
-            cloud: cloud?,
-            endpoint: endpoint?,
-            token_file: token_file?,
-        })
+        Some(Self { name: name?, cloud: cloud?, endpoint: endpoint?, token_file: token_file? })
     }
 }
 
@@ -149,12 +140,7 @@ impl Decode for Project {
         };
         let root = table.required("root");
         table.finish();
-        Some(Self {
-            business: business?,
-            name: name?,
-            hosts: hosts?,
-            root: root?,
-        })
+        Some(Self { business: business?, name: name?, hosts: hosts?, root: root? })
     }
 }
 

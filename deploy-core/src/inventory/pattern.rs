@@ -71,10 +71,7 @@ impl FromStr for HostPattern {
         if (1..=63).contains(&text.len()) && text.bytes().all(plain) {
             return Ok(Self(Kind::Glob(text.to_owned())));
         }
-        Err(Invalid::new(
-            text,
-            "a host name, a glob such as \"web-*\", or \"tag:\" and a tag",
-        ))
+        Err(Invalid::new(text, "a host name, a glob such as \"web-*\", or \"tag:\" and a tag"))
     }
 }
 
@@ -121,11 +118,7 @@ mod tests {
             ("*", "anything", true),
             ("**a*", "bab", true),
         ] {
-            assert_eq!(
-                matches(glob.as_bytes(), name.as_bytes()),
-                expected,
-                "{glob} {name}"
-            );
+            assert_eq!(matches(glob.as_bytes(), name.as_bytes()), expected, "{glob} {name}");
         }
     }
 

@@ -86,11 +86,7 @@ fn from_hex(text: &str, bytes: &mut [u8]) -> Option<()> {
     if text.len() != bytes.len() * 2 || !text.is_ascii() {
         return None;
     }
-    let digit = |c: u8| {
-        char::from(c)
-            .to_digit(16)
-            .and_then(|d| u8::try_from(d).ok())
-    };
+    let digit = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok());
     for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
         *byte = digit(pair[0])? << 4 | digit(pair[1])?;
     }
@@ -200,11 +196,7 @@ impl Digests {
     /// The digests of all bytes taken.
     #[must_use]
     pub fn finish(self) -> PackageDigests {
-        PackageDigests {
-            md5: self.md5.finish(),
-            sha256: self.sha256.finish(),
-            size: self.size,
-        }
+        PackageDigests { md5: self.md5.finish(), sha256: self.sha256.finish(), size: self.size }
     }
 }
 
@@ -245,12 +237,9 @@ mod tests {
 
     #[test]
     fn a_digest_of_another_length_or_alphabet_is_refused() {
-        for bad in [
-            "",
-            "d41d",
-            "z41d8cd98f00b204e9800998ecf8427e",
-            "ä41d8cd98f00b204e9800998ecf8427",
-        ] {
+        for bad in
+            ["", "d41d", "z41d8cd98f00b204e9800998ecf8427e", "ä41d8cd98f00b204e9800998ecf8427"]
+        {
             assert!(bad.parse::<Md5Digest>().is_err(), "{bad:?}");
         }
     }

@@ -27,17 +27,9 @@ impl Endpoint {
     /// [`Invalid`] when it is no URL, lacks what its scheme needs, or holds a password.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         // What is refused may hold a password, so it is not repeated.
-        let refuse = || Invalid {
-            found: "another text".to_owned(),
-            allowed: ALLOWED.to_owned(),
-        };
-        let url = Url::parse(text).map_err(|_| {
-            if text.contains('@') {
-                refuse()
-            } else {
-                Invalid::new(text, ALLOWED)
-            }
-        })?;
+        let refuse = || Invalid { found: "another text".to_owned(), allowed: ALLOWED.to_owned() };
+        let url = Url::parse(text)
+            .map_err(|_| if text.contains('@') { refuse() } else { Invalid::new(text, ALLOWED) })?;
         let complete = match url.scheme() {
             "http" | "https" => url.has_host() && url.username().is_empty(),
             "ssh" => url.has_host(),
@@ -45,11 +37,7 @@ impl Endpoint {
             _ => true,
         };
         let clean = url.password().is_none() && url.query().is_none() && url.fragment().is_none();
-        if complete && clean {
-            Ok(Self(url))
-        } else {
-            Err(refuse())
-        }
+        if complete && clean { Ok(Self(url)) } else { Err(refuse()) }
     }
 
     /// The scheme, in lower case: what chooses the executor.
@@ -99,12 +87,9 @@ mod tests {
 
     #[test]
     fn each_scheme_is_held_to_what_it_needs() {
-        for good in [
-            "http://127.0.0.1:7070",
-            "ssh://deploy@10.0.1.11:22",
-            "local:/srv/h1",
-            "docker:web-1",
-        ] {
+        for good in
+            ["http://127.0.0.1:7070", "ssh://deploy@10.0.1.11:22", "local:/srv/h1", "docker:web-1"]
+        {
             assert!(Endpoint::new(good).is_ok(), "{good}");
         }
         for bad in [

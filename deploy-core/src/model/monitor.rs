@@ -98,11 +98,7 @@ impl Decode for Monitor {
         if successes == Some(0) {
             table.fault("successes", "the number 0", "at least 1");
         }
-        for (key, value) in [
-            ("timeout", timeout),
-            ("deadline", deadline),
-            ("interval", interval),
-        ] {
+        for (key, value) in [("timeout", timeout), ("deadline", deadline), ("interval", interval)] {
             if value == Some(Duration::ZERO) {
                 table.fault(key, "no time at all", "more than \"0s\"");
             }
@@ -138,15 +134,9 @@ impl MonitorUrl {
     fn fill(&self, name: &str, address: &str) -> Result<Url, Invalid> {
         const ALLOWED: &str = "an http or https URL without credentials; {host.address} and {host.name} are filled in";
         // An IPv6 address stands in brackets in a URL.
-        let address = if address.contains(':') {
-            format!("[{address}]")
-        } else {
-            address.to_owned()
-        };
-        let filled = self
-            .0
-            .replace("{host.address}", &address)
-            .replace("{host.name}", name);
+        let address =
+            if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+        let filled = self.0.replace("{host.address}", &address).replace("{host.name}", name);
         let invalid = || Invalid::new(self.0.split(['?', '@']).next().unwrap_or(""), ALLOWED);
         if filled.contains(['{', '}']) {
             return Err(invalid());
@@ -185,10 +175,7 @@ pub struct StatusRange {
 
 impl StatusRange {
     /// 200 to 299.
-    pub const SUCCESS: Self = Self {
-        first: 200,
-        last: 299,
-    };
+    pub const SUCCESS: Self = Self { first: 200, last: 299 };
 
     /// Says whether a status lies in the range.
     #[must_use]
@@ -215,10 +202,7 @@ impl FromStr for StatusRange {
         let status = |text: &str| text.parse().ok().filter(|s| (100..=599).contains(s));
         match (status(first), status(last)) {
             (Some(first), Some(last)) if first <= last => Ok(Self { first, last }),
-            _ => Err(Invalid::new(
-                text,
-                "an HTTP status or a range of them: \"200\", \"200-299\"",
-            )),
+            _ => Err(Invalid::new(text, "an HTTP status or a range of them: \"200\", \"200-299\"")),
         }
     }
 }
@@ -232,10 +216,7 @@ impl Serialize for StatusRange {
 impl Decode for StatusRange {
     fn decode(node: &Node<'_>) -> Option<Self> {
         if let Value::Integer(status) = node.value() {
-            return status
-                .to_string()
-                .parse()
-                .map_or_else(|i| node.invalid(i), Some);
+            return status.to_string().parse().map_or_else(|i| node.invalid(i), Some);
         }
         decode_text(node)
     }
@@ -252,22 +233,14 @@ mod tests {
         let monitor = Monitor::new("http://{host.address}:8080/{host.name}").unwrap();
         let name = HostName::new("web-1").unwrap();
         let url = |address: &str| monitor.url_for(&name, &HostAddress::new(address).unwrap());
-        assert_eq!(
-            url("10.0.0.1").unwrap().as_str(),
-            "http://10.0.0.1:8080/web-1"
-        );
+        assert_eq!(url("10.0.0.1").unwrap().as_str(), "http://10.0.0.1:8080/web-1");
         assert_eq!(url("::1").unwrap().as_str(), "http://[::1]:8080/web-1");
     }
 
     #[test]
     fn templates_that_give_no_address_are_refused() {
-        for bad in [
-            "",
-            "{host.ip}",
-            "http://{host.ip}/",
-            "ftp://{host.address}/",
-            "http://u:p@h/",
-        ] {
+        for bad in ["", "{host.ip}", "http://{host.ip}/", "ftp://{host.address}/", "http://u:p@h/"]
+        {
             assert!(Monitor::new(bad).is_err(), "{bad}");
         }
     }

@@ -78,9 +78,7 @@ const ID: &str =
 
 fn check_name(text: &str) -> Result<(), Invalid> {
     let head = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
-    check_token(text, 63, head)
-        .then_some(())
-        .ok_or_else(|| Invalid::new(text, NAME))
+    check_token(text, 63, head).then_some(()).ok_or_else(|| Invalid::new(text, NAME))
 }
 
 fn check_id(text: &str) -> Result<(), Invalid> {
@@ -95,18 +93,14 @@ fn check_task_id(text: &str) -> Result<(), Invalid> {
 fn check_id_of(text: &str, longest: usize) -> Result<(), Invalid> {
     let head = |c: u8| c.is_ascii_alphanumeric();
     let allowed = || Invalid::new(text, format!("1 to {longest} {ID}"));
-    check_token(text, longest, head)
-        .then_some(())
-        .ok_or_else(allowed)
+    check_token(text, longest, head).then_some(()).ok_or_else(allowed)
 }
 
 fn check_token(text: &str, longest: usize, head: fn(u8) -> bool) -> bool {
     let bytes = text.as_bytes();
     bytes.first().is_some_and(|&c| head(c))
         && bytes.len() <= longest
-        && bytes
-            .iter()
-            .all(|&c| head(c) || matches!(c, b'.' | b'_' | b'-'))
+        && bytes.iter().all(|&c| head(c) || matches!(c, b'.' | b'_' | b'-'))
         && !text.contains("..")
 }
 
@@ -193,9 +187,7 @@ fn check_address(text: &str) -> Result<(), Invalid> {
     let label = |label: &str| {
         let bytes = label.as_bytes();
         (1..=63).contains(&bytes.len())
-            && bytes
-                .iter()
-                .all(|c| c.is_ascii_alphanumeric() || *c == b'-')
+            && bytes.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'-')
             && bytes.first() != Some(&b'-')
             && bytes.last() != Some(&b'-')
     };
@@ -203,10 +195,7 @@ fn check_address(text: &str) -> Result<(), Invalid> {
     if text.parse::<IpAddr>().is_ok() || name {
         return Ok(());
     }
-    Err(Invalid::new(
-        text,
-        "an IP address or a host name (letters, digits, '-' and '.')",
-    ))
+    Err(Invalid::new(text, "an IP address or a host name (letters, digits, '-' and '.')"))
 }
 
 #[cfg(test)]
@@ -222,29 +211,15 @@ mod tests {
                 };
                 let head = a.is_ascii_lowercase() || a.is_ascii_digit();
                 let tail = b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
-                assert_eq!(
-                    HostName::new(text.clone()).is_ok(),
-                    head && tail,
-                    "{text:?}"
-                );
+                assert_eq!(HostName::new(text.clone()).is_ok(), head && tail, "{text:?}");
             }
         }
     }
 
     #[test]
     fn names_refuse_what_a_shell_or_a_path_could_mistake() {
-        for bad in [
-            "",
-            "-rf",
-            ".hidden",
-            "a/b",
-            "a..b",
-            "a b",
-            "a;b",
-            "$(x)",
-            "Ä",
-            &"a".repeat(64),
-        ] {
+        for bad in ["", "-rf", ".hidden", "a/b", "a..b", "a b", "a;b", "$(x)", "Ä", &"a".repeat(64)]
+        {
             assert!(ProjectName::new(bad).is_err(), "{bad:?}");
         }
     }

@@ -102,13 +102,7 @@ impl HostResult {
     /// Says that a host ended in a status.
     #[must_use]
     pub fn new(host: HostName, status: HostStatus) -> Self {
-        Self {
-            host,
-            status,
-            serves: None,
-            failure: None,
-            further: Vec::new(),
-        }
+        Self { host, status, serves: None, failure: None, further: Vec::new() }
     }
 
     /// Says that a host serves the release.
@@ -120,10 +114,7 @@ impl HostResult {
     /// Says that a host ended in a status because of a failure.
     #[must_use]
     pub fn failed(host: HostName, status: HostStatus, failure: Failure) -> Self {
-        Self {
-            failure: Some(failure),
-            ..Self::new(host, status)
-        }
+        Self { failure: Some(failure), ..Self::new(host, status) }
     }
 
     /// Sets the release that the host serves.
@@ -153,8 +144,6 @@ impl ReleaseReport {
     /// Says whether every host serves the release.
     #[must_use]
     pub fn succeeded(&self) -> bool {
-        self.hosts
-            .iter()
-            .all(|host| host.status == HostStatus::Succeeded)
+        self.hosts.iter().all(|host| host.status == HostStatus::Succeeded)
     }
 }

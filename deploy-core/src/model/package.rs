@@ -26,10 +26,7 @@ impl PackageUrl {
     pub fn new(text: &str) -> Result<Self, Invalid> {
         const ALLOWED: &str = "a URL of the scheme http, https or file, without user or password";
         let Ok(url) = Url::parse(text) else {
-            return Err(Invalid::new(
-                text.split(['?', '@']).next().unwrap_or(""),
-                ALLOWED,
-            ));
+            return Err(Invalid::new(text.split(['?', '@']).next().unwrap_or(""), ALLOWED));
         };
         let whole = match url.scheme() {
             "http" | "https" => url.has_host(),
@@ -41,10 +38,7 @@ impl PackageUrl {
         }
         if !url.username().is_empty() || url.password().is_some() {
             let found = "an address with credentials".to_owned();
-            return Err(Invalid {
-                found,
-                allowed: ALLOWED.to_owned(),
-            });
+            return Err(Invalid { found, allowed: ALLOWED.to_owned() });
         }
         Ok(Self(url))
     }
@@ -59,21 +53,13 @@ impl PackageUrl {
     /// address has no such part that is safe as a file name.
     #[must_use]
     pub fn file_name(&self) -> String {
-        let last = self
-            .0
-            .path_segments()
-            .and_then(|mut parts| parts.next_back())
-            .unwrap_or("");
+        let last = self.0.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or("");
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+');
         let safe = !last.is_empty()
             && last.len() <= 128
             && !last.starts_with(['.', '-'])
             && last.chars().all(plain);
-        if safe {
-            last.to_owned()
-        } else {
-            "package".to_owned()
-        }
+        if safe { last.to_owned() } else { "package".to_owned() }
     }
 }
 
@@ -136,12 +122,7 @@ impl PackageSource {
     /// Names a package by address and MD5.
     #[must_use]
     pub fn new(url: PackageUrl, md5: Md5Digest) -> Self {
-        Self {
-            url,
-            md5,
-            sha256: None,
-            size: None,
-        }
+        Self { url, md5, sha256: None, size: None }
     }
 
     /// Demands a SHA-256 as well.
@@ -173,12 +154,7 @@ impl Decode for PackageSource {
         let sha256 = table.optional("sha256");
         let size = table.optional("size");
         table.finish();
-        Some(Self {
-            url: url?,
-            md5: md5?,
-            sha256: sha256?,
-            size: size?,
-        })
+        Some(Self { url: url?, md5: md5?, sha256: sha256?, size: size? })
     }
 }
 
@@ -190,11 +166,7 @@ mod tests {
 
     #[test]
     fn only_http_https_and_file_are_addresses_of_packages() {
-        for good in [
-            "http://h/a.tar.gz",
-            "https://h:8443/a?sig=x",
-            "file:///srv/a.zip",
-        ] {
+        for good in ["http://h/a.tar.gz", "https://h:8443/a?sig=x", "file:///srv/a.zip"] {
             assert!(PackageUrl::new(good).is_ok(), "{good}");
         }
         for bad in [
@@ -214,11 +186,9 @@ mod tests {
     fn no_message_repeats_a_token_or_a_password() {
         let url = PackageUrl::new("https://h/a?token=canary").unwrap();
         assert!(!format!("{url} {url:?}").contains("canary"));
-        for bad in [
-            "https://u:canary@h/a",
-            "ftp://u:canary@h/a?x=canary",
-            "ht!tp://u:x@canary?canary",
-        ] {
+        for bad in
+            ["https://u:canary@h/a", "ftp://u:canary@h/a?x=canary", "ht!tp://u:x@canary?canary"]
+        {
             let error = PackageUrl::new(bad).unwrap_err();
             assert!(!error.to_string().contains("canary"), "{error}");
         }

@@ -55,11 +55,7 @@ impl Decode for ReleaseSpec {
         if let Some(keep) = keep
             && !(1..=1000).contains(&keep)
         {
-            table.fault(
-                "keep",
-                format!("the number {keep}"),
-                "a number from 1 to 1000",
-            );
+            table.fault("keep", format!("the number {keep}"), "a number from 1 to 1000");
         }
         if timeout == Some(Duration::ZERO) {
             table.fault("timeout", "no time at all", "more than \"0s\"");
@@ -67,9 +63,7 @@ impl Decode for ReleaseSpec {
         if let Some(shared) = &shared {
             for (index, path) in shared.iter().enumerate() {
                 let inside = |other: &&SharedPath| path.is_inside(other);
-                if let Some(other) = shared[..index]
-                    .iter()
-                    .find(|o| inside(o) || o.is_inside(path))
+                if let Some(other) = shared[..index].iter().find(|o| inside(o) || o.is_inside(path))
                 {
                     let found = format!("{path:?}, which overlaps {other:?}");
                     table.fault("shared", found, "paths of which none lies in another");
@@ -99,10 +93,7 @@ fn check_shared(text: &str) -> Result<(), Invalid> {
     if safe && text.split('/').all(plain) {
         return Ok(());
     }
-    Err(Invalid::new(
-        text,
-        "a relative path such as \"log\", without '.', '..' or an empty part",
-    ))
+    Err(Invalid::new(text, "a relative path such as \"log\", without '.', '..' or an empty part"))
 }
 
 impl SharedPath {
@@ -212,15 +203,9 @@ impl Hook {
     pub fn new(run: impl Into<String>) -> Result<Self, Invalid> {
         let run = run.into();
         if run.trim().is_empty() || run.len() > 16_384 || run.contains('\0') {
-            return Err(Invalid::new(
-                &run,
-                "a shell command of 1 to 16384 bytes without NUL",
-            ));
+            return Err(Invalid::new(&run, "a shell command of 1 to 16384 bytes without NUL"));
         }
-        Ok(Self {
-            run,
-            timeout: Duration::from_secs(600),
-        })
+        Ok(Self { run, timeout: Duration::from_secs(600) })
     }
 
     /// Sets how long it may run.

@@ -175,10 +175,7 @@ impl Decode for Requirement {
         let id = table.required("id");
         let name = table.optional("name");
         table.finish();
-        Some(Self {
-            id: id?,
-            name: name?,
-        })
+        Some(Self { id: id?, name: name? })
     }
 }
 

@@ -21,10 +21,7 @@ impl Percentage {
         if (1..=100).contains(&percent) {
             return Ok(Self(percent));
         }
-        Err(Invalid::new(
-            &percent.to_string(),
-            "a percentage from 1 to 100",
-        ))
+        Err(Invalid::new(&percent.to_string(), "a percentage from 1 to 100"))
     }
 
     /// The share of `whole`, rounded up, so that a share of something is never nothing.
@@ -83,16 +80,11 @@ impl FromStr for BatchSize {
         let invalid = || Invalid::new(text, ALLOWED);
         let number = |text: &str| {
             let digits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
-            digits
-                .then(|| text.parse::<u32>().ok())
-                .flatten()
-                .ok_or_else(invalid)
+            digits.then(|| text.parse::<u32>().ok()).flatten().ok_or_else(invalid)
         };
         if let Some(share) = text.strip_suffix('%') {
             let share = u8::try_from(number(share)?).map_err(|_| invalid())?;
-            return Percentage::new(share)
-                .map(Self::Share)
-                .map_err(|_| invalid());
+            return Percentage::new(share).map(Self::Share).map_err(|_| invalid());
         }
         match number(text)? {
             hosts @ 1..=1_000_000 => Ok(Self::Hosts(hosts)),
@@ -110,10 +102,9 @@ impl Serialize for BatchSize {
 impl Decode for BatchSize {
     fn decode(node: &Node<'_>) -> Option<Self> {
         match node.value() {
-            Value::Integer(hosts) => hosts
-                .to_string()
-                .parse()
-                .map_or_else(|_| node.refuse(ALLOWED), Some),
+            Value::Integer(hosts) => {
+                hosts.to_string().parse().map_or_else(|_| node.refuse(ALLOWED), Some)
+            }
             Value::Text(_) => decode_text(node),
             _ => node.refuse(ALLOWED),
         }
@@ -133,10 +124,7 @@ pub struct RolloutSpec {
 
 impl Default for RolloutSpec {
     fn default() -> Self {
-        Self {
-            batches: vec![BatchSize::Hosts(1)],
-            max_parallel: 10,
-        }
+        Self { batches: vec![BatchSize::Hosts(1)], max_parallel: 10 }
     }
 }
 
@@ -169,10 +157,7 @@ impl Decode for RolloutSpec {
             table.fault("max_parallel", "the number 0", "at least 1");
         }
         table.finish();
-        Some(Self {
-            batches: batches?,
-            max_parallel: max_parallel?,
-        })
+        Some(Self { batches: batches?, max_parallel: max_parallel? })
     }
 }
 
@@ -194,19 +179,7 @@ mod tests {
 
     #[test]
     fn sizes_that_make_no_sense_are_refused() {
-        for bad in [
-            "",
-            "0",
-            "0%",
-            "101%",
-            "-1",
-            "+1",
-            "1.5",
-            "50 %",
-            "%",
-            "4294967296",
-            "many",
-        ] {
+        for bad in ["", "0", "0%", "101%", "-1", "+1", "1.5", "50 %", "%", "4294967296", "many"] {
             assert!(bad.parse::<BatchSize>().is_err(), "{bad:?}");
         }
     }

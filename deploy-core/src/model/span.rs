@@ -11,19 +11,11 @@ const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
 /// Reads a duration.
 pub(crate) fn parse(text: &str) -> Result<Duration, Invalid> {
-    let invalid = || {
-        Invalid::new(
-            text,
-            "a duration such as \"250ms\", \"30s\", \"5m\" or \"1h30m\"",
-        )
-    };
+    let invalid =
+        || Invalid::new(text, "a duration such as \"250ms\", \"30s\", \"5m\" or \"1h30m\"");
     let span: SignedDuration = text.parse().map_err(|_| invalid())?;
     let span = Duration::try_from(span).map_err(|_| invalid())?;
-    if span > LONGEST {
-        Err(invalid())
-    } else {
-        Ok(span)
-    }
+    if span > LONGEST { Err(invalid()) } else { Ok(span) }
 }
 
 /// Writes a duration so that [`parse`] reads the same.
@@ -43,12 +35,9 @@ mod tests {
 
     #[test]
     fn a_duration_is_written_as_it_is_read() {
-        for (text, millis) in [
-            ("250ms", 250),
-            ("30s", 30_000),
-            ("5m", 300_000),
-            ("1h30m", 5_400_000),
-        ] {
+        for (text, millis) in
+            [("250ms", 250), ("30s", 30_000), ("5m", 300_000), ("1h30m", 5_400_000)]
+        {
             let span = parse(text).unwrap();
             assert_eq!(span, Duration::from_millis(millis));
             assert_eq!(parse(&format(span)), Ok(span), "{}", format(span));

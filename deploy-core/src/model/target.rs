@@ -29,14 +29,7 @@ impl Target {
     /// Names a host, its address, how it is reached, and where the project lives on it.
     #[must_use]
     pub fn new(host: HostName, address: HostAddress, endpoint: Endpoint, root: HostPath) -> Self {
-        Self {
-            host,
-            address,
-            endpoint,
-            agent: None,
-            tags: Vec::new(),
-            root,
-        }
+        Self { host, address, endpoint, agent: None, tags: Vec::new(), root }
     }
 
     /// Sets the agent that manages the host.

@@ -28,14 +28,9 @@ impl Timestamp {
     ///
     /// [`Invalid`] when it lies outside of the years -9999 to 9999.
     pub fn from_unix_micros(micros: i64) -> Result<Self, Invalid> {
-        jiff::Timestamp::from_microsecond(micros)
-            .map(Self)
-            .map_err(|_| {
-                Invalid::new(
-                    &micros.to_string(),
-                    "microseconds within the years -9999 to 9999",
-                )
-            })
+        jiff::Timestamp::from_microsecond(micros).map(Self).map_err(|_| {
+            Invalid::new(&micros.to_string(), "microseconds within the years -9999 to 9999")
+        })
     }
 
     /// Microseconds since 1970-01-01T00:00:00Z.
@@ -130,9 +125,6 @@ mod tests {
         let now = Timestamp::now();
         assert!(now.plus(Duration::MAX) > now);
         assert_eq!(now.since(now.plus(Duration::from_secs(1))), Duration::ZERO);
-        assert_eq!(
-            now.plus(Duration::from_secs(2)).since(now),
-            Duration::from_secs(2)
-        );
+        assert_eq!(now.plus(Duration::from_secs(2)).since(now), Duration::from_secs(2));
     }
 }

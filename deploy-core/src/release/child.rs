@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin};
 use tokio_util::sync::CancellationToken;
 
-use crate::connector::{CommandIo, Exit, Session, SessionError};
+use crate::connector::{CommandIo, Exit, SESSION_GRACE, SessionError};
 use crate::context::Context;
 use crate::pipe::{PipeReader, PipeWriter};
 
@@ -33,11 +33,7 @@ pub(crate) async fn attend(
     mut child: Child,
     io: CommandIo,
 ) -> Result<Exit, SessionError> {
-    let group = Group(
-        child
-            .id()
-            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)),
-    );
+    let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
     let (Some(stdin), Some(stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
@@ -61,18 +57,8 @@ pub(crate) async fn attend(
     let (status, (), (), ()) = tokio::join!(
         waiting,
         feeding,
-        pass_on(
-            stdout,
-            io.stdout,
-            &ended,
-            tokio::process::ChildStdout::into_owned_fd
-        ),
-        pass_on(
-            stderr,
-            io.stderr,
-            &ended,
-            tokio::process::ChildStderr::into_owned_fd
-        ),
+        pass_on(stdout, io.stdout, &ended, tokio::process::ChildStdout::into_owned_fd),
+        pass_on(stderr, io.stderr, &ended, tokio::process::ChildStderr::into_owned_fd),
     );
     group.leave();
     Ok(status.map_or(Exit::Unknown, exit_of))
@@ -97,7 +83,7 @@ async fn wait(
         () = deadline => {}
     }
     stop.cancel();
-    if let Some(status) = within(<dyn Session>::GRACE, child.wait()).await {
+    if let Some(status) = within(SESSION_GRACE, child.wait()).await {
         return status;
     }
     group.signal(Signal::TERM);
@@ -146,10 +132,7 @@ async fn pass_on<S: AsyncRead + Unpin>(
     // that there is something to read.
     let Ok(fd) = into_fd(stream) else { return };
     let flags = rustix::fs::fcntl_getfl(&fd).map(|flags| flags | rustix::fs::OFlags::NONBLOCK);
-    if flags
-        .and_then(|flags| rustix::fs::fcntl_setfl(&fd, flags))
-        .is_err()
-    {
+    if flags.and_then(|flags| rustix::fs::fcntl_setfl(&fd, flags)).is_err() {
         return;
     }
     let mut file = File::from(fd);

@@ -16,7 +16,7 @@ use super::report::Reporter;
 use super::send::send_package;
 use super::state::{Effect, HostRun, Input};
 use crate::cancel::CancelToken;
-use crate::connector::{CommandIo, Exit, Session, SessionError};
+use crate::connector::{CommandIo, Exit, SESSION_GRACE, Session, SessionError};
 use crate::context::Context;
 use crate::failure::{Failure, FailureCode};
 use crate::model::{HostResult, Target};
@@ -130,7 +130,7 @@ impl Drive {
                 }
                 failure = stop_of(&self.cx, &self.job), if !self.stopping => {
                     self.stopping = true;
-                    limit.as_mut().reset(Instant::now() + <dyn Session>::GRACE + GIVE_UP);
+                    limit.as_mut().reset(Instant::now() + SESSION_GRACE + GIVE_UP);
                     self.carry_out(state.take(Input::Stop(failure)));
                     self.stop_session();
                 }
@@ -141,10 +141,7 @@ impl Drive {
                 }
             }
         }
-        state.end(
-            exit.unwrap_or(Ok(Exit::Unknown)),
-            &String::from_utf8_lossy(&complaint),
-        )
+        state.end(exit.unwrap_or(Ok(Exit::Unknown)), &String::from_utf8_lossy(&complaint))
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
@@ -166,10 +163,7 @@ impl Drive {
     fn send(&mut self) {
         let (package, stdin) = (self.job.package.clone(), self.stdin.clone());
         self.work = Some(Box::pin(async move {
-            send_package(&package, &stdin?)
-                .await
-                .err()
-                .map(Input::NotSent)
+            send_package(&package, &stdin?).await.err().map(Input::NotSent)
         }));
     }
 
@@ -219,8 +213,7 @@ impl Drive {
     /// Stops the session once nothing of ours works on the host any more.
     fn stop_session(&mut self) {
         if self.stopping && !self.unpacking {
-            self.stop
-                .cancel(self.cx.cancel.reason().unwrap_or("the deadline has passed"));
+            self.stop.cancel(self.cx.cancel.reason().unwrap_or("the deadline has passed"));
         }
     }
 }

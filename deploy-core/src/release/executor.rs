@@ -1,6 +1,6 @@
 //! Carrying out release tasks on hosts that are reached directly.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
@@ -14,7 +14,7 @@ use crate::connector::Connector;
 use crate::context::Context;
 use crate::executor::{ExecuteError, Executor};
 use crate::failure::{Failure, FailureCode};
-use crate::model::{ReleaseReport, ReleaseTask};
+use crate::model::{ReleaseReport, ReleaseTask, Sha256Digest};
 use crate::prober::Prober;
 use crate::verifier::{VerifiedPackage, Verifier, VerifyError};
 
@@ -34,6 +34,15 @@ pub struct ReleaseExecutor {
     verifier: Arc<dyn Verifier>,
     prober: Option<Arc<dyn Prober>>,
     settings: Settings,
+    last: Arc<Mutex<Option<Inspected>>>,
+}
+
+/// The package that was inspected last: the hosts of a batch come in several tasks.
+#[derive(Debug)]
+struct Inspected {
+    sha256: Sha256Digest,
+    file_name: String,
+    contents: PackageContents,
 }
 
 impl ReleaseExecutor {
@@ -48,6 +57,7 @@ impl ReleaseExecutor {
                 margin: 64 << 20,
                 node: "an unnamed node".to_owned(),
             },
+            last: Arc::default(),
         })
     }
 
@@ -64,16 +74,10 @@ impl ReleaseExecutor {
         for host in &task.hosts {
             let url = monitor.url_for(&host.host, &host.address);
             url.map_err(|invalid| {
-                rejected(format!(
-                    "the monitoring address of {}: {invalid}",
-                    host.host
-                ))
+                rejected(format!("the monitoring address of {}: {invalid}", host.host))
             })?;
         }
-        Ok(Some(Probing {
-            monitor: monitor.clone(),
-            prober: Arc::clone(prober),
-        }))
+        Ok(Some(Probing { monitor: monitor.clone(), prober: Arc::clone(prober) }))
     }
 
     async fn fetch(
@@ -96,17 +100,27 @@ impl ReleaseExecutor {
         })
     }
 
+    /// What the package holds, when it is the one that was inspected last.
+    fn inspected(&self, package: &VerifiedPackage) -> Option<PackageContents> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |last: &&Inspected| {
+            last.sha256 == package.digests.sha256 && last.file_name == package.file_name
+        };
+        last.as_ref().filter(same).map(|last| last.contents.clone())
+    }
+
     async fn inspect(
         &self,
         cx: &Context,
         package: &VerifiedPackage,
     ) -> Result<PackageContents, ExecuteError> {
+        if let Some(contents) = self.inspected(package) {
+            return Ok(contents);
+        }
+        let (sha256, file_name) = (package.digests.sha256, package.file_name.clone());
         let interrupt = Interrupt::new();
-        let (limits, flag, package) = (
-            self.settings.limits.clone(),
-            interrupt.clone(),
-            package.clone(),
-        );
+        let (limits, flag, package) =
+            (self.settings.limits.clone(), interrupt.clone(), package.clone());
         let inspecting = tokio::task::spawn_blocking(move || {
             archive::inspect(&package.file, &package.file_name, &limits, &flag)
         });
@@ -118,20 +132,21 @@ impl ReleaseExecutor {
         };
         drop(guard);
         match inspected {
-            Ok(Ok(contents)) => Ok(contents),
+            Ok(Ok(contents)) => {
+                let last = Inspected { sha256, file_name, contents: contents.clone() };
+                *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+                Ok(contents)
+            }
             Ok(Err(error)) => Err(refused(failure_of(&error))),
-            Err(_) => Err(refused(Failure::new(
-                FailureCode::Internal,
-                "inspecting the package panicked",
-            ))),
+            Err(_) => {
+                Err(refused(Failure::new(FailureCode::Internal, "inspecting the package panicked")))
+            }
         }
     }
 }
 
 fn refused(failure: Failure) -> ExecuteError {
-    ExecuteError::Package {
-        failure: Box::new(failure),
-    }
+    ExecuteError::Package { failure: Box::new(failure) }
 }
 
 /// Stops a thread when nobody waits for it any more.
@@ -179,14 +194,8 @@ impl Executor for ReleaseExecutor {
             task,
         };
         let reporter = Reporter::new(cx.clone());
-        let cx = Context {
-            cancel: cx.cancel.child(),
-            ..cx
-        };
-        let stop = StopOnDrop {
-            cancel: cx.cancel.clone(),
-            reporter: reporter.clone(),
-        };
+        let cx = Context { cancel: cx.cancel.child(), ..cx };
+        let stop = StopOnDrop { cancel: cx.cancel.clone(), reporter: reporter.clone() };
         let results = install_all(Arc::new(job), &cx, &reporter).await;
         drop(stop);
         Ok(ReleaseReport::new(results))

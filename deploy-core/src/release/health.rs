@@ -32,12 +32,7 @@ pub(crate) struct HealthGate<'a> {
 impl<'a> HealthGate<'a> {
     /// Has heard nothing yet.
     pub(crate) fn new(monitor: &'a Monitor) -> Self {
-        Self {
-            monitor,
-            row: 0,
-            since: Duration::ZERO,
-            last: "there was none".to_owned(),
-        }
+        Self { monitor, row: 0, since: Duration::ZERO, last: "there was none".to_owned() }
     }
 
     /// Takes an answer that came `at` after the first question.
@@ -89,17 +84,12 @@ impl<'a> HealthGate<'a> {
             Err(error) => return Some(with_causes(error)),
         };
         if !self.monitor.status.contains(answer.status) {
-            return Some(format!(
-                "status {}, not {}",
-                answer.status, self.monitor.status
-            ));
+            return Some(format!("status {}, not {}", answer.status, self.monitor.status));
         }
         let wanted = self.monitor.contains.as_deref()?;
         let body = &answer.body[..answer.body.len().min(MAX_BODY)];
         let found = wanted.is_empty()
-            || body
-                .windows(wanted.len())
-                .any(|window| window == wanted.as_bytes());
+            || body.windows(wanted.len()).any(|window| window == wanted.as_bytes());
         (!found).then(|| format!("status {} without the text {wanted:?}", answer.status))
     }
 }
@@ -125,10 +115,8 @@ mod tests {
         let mut gate = HealthGate::new(monitor);
         let mut health = Health::KeepTrying;
         for (at, status) in answers {
-            health = gate.hear(
-                Duration::from_secs(*at),
-                &Ok(ProbeAnswer::new(*status, b"ok".to_vec())),
-            );
+            health =
+                gate.hear(Duration::from_secs(*at), &Ok(ProbeAnswer::new(*status, b"ok".to_vec())));
         }
         health
     }
@@ -143,36 +131,23 @@ mod tests {
         let monitor = monitor(3, 0, 60);
         let flapping = [(0, 200), (1, 200), (2, 500), (3, 200), (4, 200)];
         assert_eq!(judge(&monitor, &flapping), Health::KeepTrying);
-        assert_eq!(
-            judge(&monitor, &[(0, 500), (1, 200), (2, 200), (3, 200)]),
-            Health::Healthy
-        );
+        assert_eq!(judge(&monitor, &[(0, 500), (1, 200), (2, 200), (3, 200)]), Health::Healthy);
     }
 
     #[test]
     fn answers_count_only_over_the_whole_time() {
         let monitor = monitor(1, 5, 60);
-        assert_eq!(
-            judge(&monitor, &[(0, 500), (1, 200), (5, 200)]),
-            Health::KeepTrying
-        );
-        assert_eq!(
-            judge(&monitor, &[(0, 500), (1, 200), (6, 200)]),
-            Health::Healthy
-        );
+        assert_eq!(judge(&monitor, &[(0, 500), (1, 200), (5, 200)]), Health::KeepTrying);
+        assert_eq!(judge(&monitor, &[(0, 500), (1, 200), (6, 200)]), Health::Healthy);
     }
 
     #[test]
     fn an_answer_after_the_deadline_comes_too_late() {
         let monitor = monitor(1, 0, 10);
         assert_eq!(judge(&monitor, &[(10, 200)]), Health::Healthy);
-        let Health::Unhealthy(reason) = judge(&monitor, &[(9, 503), (11, 200)]) else {
-            panic!()
-        };
+        let Health::Unhealthy(reason) = judge(&monitor, &[(9, 503), (11, 200)]) else { panic!() };
         assert!(reason.contains("within 10s"), "{reason}");
-        let Health::Unhealthy(reason) = judge(&monitor, &[(10, 503)]) else {
-            panic!()
-        };
+        let Health::Unhealthy(reason) = judge(&monitor, &[(10, 503)]) else { panic!() };
         assert!(reason.contains("status 503, not 200-299"), "{reason}");
     }
 
@@ -183,19 +158,14 @@ mod tests {
         let mut gate = HealthGate::new(&monitor);
         let mut hear = |body: Vec<u8>| gate.hear(Duration::ZERO, &Ok(ProbeAnswer::new(200, body)));
         assert_eq!(hear(b"not yet".to_vec()), Health::KeepTrying);
-        assert_eq!(
-            hear([vec![b' '; MAX_BODY], b"ready".to_vec()].concat()),
-            Health::KeepTrying
-        );
+        assert_eq!(hear([vec![b' '; MAX_BODY], b"ready".to_vec()].concat()), Health::KeepTrying);
         assert_eq!(hear(b"we are ready.".to_vec()), Health::Healthy);
     }
 
     #[test]
     fn an_address_that_is_forbidden_is_not_asked_again() {
         let monitor = monitor(1, 0, 60);
-        let forbidden = Err(ProbeError::Forbidden {
-            reason: "loopback".to_owned(),
-        });
+        let forbidden = Err(ProbeError::Forbidden { reason: "loopback".to_owned() });
         let health = HealthGate::new(&monitor).hear(Duration::ZERO, &forbidden);
         assert!(matches!(health, Health::Unhealthy(reason) if reason.contains("loopback")));
     }

@@ -22,15 +22,17 @@ pub(crate) async fn install_all(
     reporter: &Reporter,
 ) -> Vec<HostResult> {
     let targets = &job.task.hosts;
-    let at_once = usize::try_from(job.task.max_parallel)
-        .unwrap_or(usize::MAX)
-        .max(1);
+    let at_once = usize::try_from(job.task.max_parallel).unwrap_or(usize::MAX).max(1);
     let mut results: Vec<Option<HostResult>> = vec![None; targets.len()];
     let mut working = Working::default();
     let mut next = 0;
     loop {
         while next < targets.len() && working.hosts.len() < at_once && may_begin(cx) {
-            working.begin(&job, cx, reporter, next);
+            // What an earlier attempt came to stands: such a host is not touched again.
+            match cx.known.iter().find(|known| known.host == targets[next].host) {
+                Some(known) => results[next] = Some(finished(reporter, known.clone())),
+                None => working.begin(&job, cx, reporter, next),
+            }
             next += 1;
         }
         let Some((index, result)) = working.next().await else {
@@ -39,11 +41,7 @@ pub(crate) async fn install_all(
         let host = &targets[index].host;
         let result = result.unwrap_or_else(|()| {
             let failure = Failure::new(FailureCode::Internal, "the work on the host panicked");
-            HostResult::failed(
-                host.clone(),
-                HostStatus::Unknown,
-                failure.with_host(host.clone()),
-            )
+            HostResult::failed(host.clone(), HostStatus::Unknown, failure.with_host(host.clone()))
         });
         results[index] = Some(finished(reporter, result));
     }
@@ -58,9 +56,7 @@ fn may_begin(cx: &Context) -> bool {
 }
 
 fn finished(reporter: &Reporter, result: HostResult) -> HostResult {
-    reporter.report(Fact::HostFinished {
-        result: result.clone(),
-    });
+    reporter.report(Fact::HostFinished { result: result.clone() });
     result
 }
 
@@ -68,17 +64,10 @@ fn not_started(cx: &Context, target: &Target) -> HostResult {
     let failure = if cx.cancel.is_cancelled() {
         cx.cancel.failure()
     } else {
-        Failure::new(
-            FailureCode::TimedOut,
-            "the task's time was over before the host's turn",
-        )
+        Failure::new(FailureCode::TimedOut, "the task's time was over before the host's turn")
     };
     let host = target.host.clone();
-    HostResult::failed(
-        host.clone(),
-        HostStatus::NotStarted,
-        failure.with_host(host),
-    )
+    HostResult::failed(host.clone(), HostStatus::NotStarted, failure.with_host(host))
 }
 
 /// The hosts that are being worked on.
@@ -98,9 +87,7 @@ impl Drop for Working {
 impl Working {
     fn begin(&mut self, job: &Arc<Job>, cx: &Context, reporter: &Reporter, index: usize) {
         let target = job.task.hosts[index].clone();
-        reporter.report(Fact::HostStarted {
-            host: target.host.clone(),
-        });
+        reporter.report(Fact::HostStarted { host: target.host.clone() });
         let deadline = Instant::now().checked_add(job.task.release.timeout);
         let cx = deadline.map_or_else(|| cx.clone(), |at| cx.clone().with_deadline(at));
         let work = install(Arc::clone(job), cx, target, reporter.clone());

@@ -30,10 +30,7 @@ pub(crate) async fn install(
         HostResult::failed(host.clone(), status, failure.with_host(host.clone()))
     };
     let step = Step::Connect;
-    reporter.report(Fact::StepStarted {
-        host: host.clone(),
-        step,
-    });
+    reporter.report(Fact::StepStarted { host: host.clone(), step });
     let session = match connect(&job, &cx, &target).await {
         Ok(session) => session,
         Err(ConnectError::Cancelled) => {
@@ -43,17 +40,11 @@ pub(crate) async fn install(
             return failed(Failure::from(&error).with_step(step), HostStatus::Failed);
         }
     };
-    reporter.report(Fact::StepFinished {
-        host: host.clone(),
-        step,
-        note: None,
-    });
+    reporter.report(Fact::StepFinished { host: host.clone(), step, note: None });
     let run = Uuid::now_v7().simple().to_string();
     let placing = placing(&job, &*session, &target, &run);
     let root = session.local_path(&target.root);
-    let root = root
-        .as_deref()
-        .map_or(Some(target.root.as_str()), |path| path.to_str());
+    let root = root.as_deref().map_or(Some(target.root.as_str()), |path| path.to_str());
     let nonce = Uuid::now_v7().simple().to_string();
     let plan = HostPlan {
         task: &job.task,
@@ -75,11 +66,7 @@ pub(crate) async fn install(
             return failed(failure, HostStatus::Failed);
         }
     };
-    let state = HostRun::new(
-        host,
-        ReleaseId::from(&job.task.deployment),
-        placing.is_some(),
-    );
+    let state = HostRun::new(host, ReleaseId::from(&job.task.deployment), placing.is_some());
     let drive = Drive::new(job, cx, target, reporter, placing);
     drive.run(state, session, script, &nonce).await
 }
@@ -90,9 +77,7 @@ async fn connect(
     cx: &Context,
     target: &Target,
 ) -> Result<Box<dyn Session>, ConnectError> {
-    let late = || ConnectError::TimedOut {
-        endpoint: target.endpoint.to_string(),
-    };
+    let late = || ConnectError::TimedOut { endpoint: target.endpoint.to_string() };
     tokio::select! {
         biased;
         () = cx.cancel.cancelled() => Err(ConnectError::Cancelled),

@@ -41,10 +41,7 @@ impl LocalConnector {
     /// Runs commands by `/bin/sh`, with the usual `PATH`.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            shell: vec!["/bin/sh".into()],
-            variables: vec![("PATH".into(), PATH.into())],
-        }
+        Self { shell: vec!["/bin/sh".into()], variables: vec![("PATH".into(), PATH.into())] }
     }
 
     /// Sets the shell, and the words that stand before `-c`, such as `["busybox", "sh"]`.
@@ -83,10 +80,7 @@ impl LocalConnector {
             endpoint: endpoint.to_string(),
             source: Box::new(source),
         })?;
-        Ok(LocalSession {
-            connector: self.clone(),
-            base,
-        })
+        Ok(LocalSession { connector: self.clone(), base })
     }
 }
 
@@ -103,9 +97,7 @@ fn base_of(endpoint: &Endpoint) -> Option<PathBuf> {
             b'%' => {
                 let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
                 let (high, low) = (digit(path.next())?, digit(path.next())?);
-                u8::try_from(high * 16 + low)
-                    .ok()
-                    .filter(|&byte| byte != 0)?
+                u8::try_from(high * 16 + low).ok().filter(|&byte| byte != 0)?
             }
             byte => byte,
         });
@@ -151,12 +143,7 @@ impl Session for LocalSession {
             .arg(script)
             .current_dir(&self.base)
             .env_clear()
-            .envs(
-                self.connector
-                    .variables
-                    .iter()
-                    .map(|(name, value)| (name, value)),
-            )
+            .envs(self.connector.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -173,9 +160,7 @@ impl Session for LocalSession {
 }
 
 fn not_started(source: io::Error) -> SessionError {
-    SessionError::NotStarted {
-        source: Box::new(source),
-    }
+    SessionError::NotStarted { source: Box::new(source) }
 }
 
 #[cfg(test)]
@@ -194,10 +179,8 @@ mod tests {
 
     #[test]
     fn the_directory_acts_as_the_hosts_own_root() {
-        let session = |base: &str| LocalSession {
-            connector: LocalConnector::new(),
-            base: base.into(),
-        };
+        let session =
+            |base: &str| LocalSession { connector: LocalConnector::new(), base: base.into() };
         let path = HostPath::new("/srv/app").unwrap();
         assert_eq!(session("/h1").local_path(&path), Some("/h1/srv/app".into()));
         assert_eq!(session("/").local_path(&path), Some("/srv/app".into()));

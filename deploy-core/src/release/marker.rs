@@ -130,24 +130,14 @@ mod tests {
         for (line, marker) in [
             ("step lock begin", Begin(Step::Lock)),
             ("step before_switch end", End(Step::BeforeSwitch, None)),
-            (
-                "step prune end removed 2",
-                End(Step::Prune, Some("removed 2".to_owned())),
-            ),
+            ("step prune end removed 2", End(Step::Prune, Some("removed 2".to_owned()))),
             ("need package", NeedPackage),
             ("need verdict", NeedVerdict),
             ("out after_switch 12", Output(Step::AfterSwitch, 12)),
-            (
-                "more rollback /x y",
-                More(Step::Rollback, "/x y".to_owned()),
-            ),
+            ("more rollback /x y", More(Step::Rollback, "/x y".to_owned())),
             (
                 "fail host_full lock too small",
-                Failed(
-                    Reason::Code(FailureCode::HostFull),
-                    Step::Lock,
-                    "too small".to_owned(),
-                ),
+                Failed(Reason::Code(FailureCode::HostFull), Step::Lock, "too small".to_owned()),
             ),
             (
                 "further host_fenced switch lost",

@@ -60,10 +60,7 @@ mod tests {
         let mut output = OutputText::default();
         assert_eq!(output.take(b"one\ntw"), Some("one\n".to_owned()));
         assert_eq!(output.take(b"o"), None);
-        assert_eq!(
-            output.take(b"\n\xff\nthr"),
-            Some("two\n\u{fffd}\n".to_owned())
-        );
+        assert_eq!(output.take(b"\n\xff\nthr"), Some("two\n\u{fffd}\n".to_owned()));
         assert_eq!(output.flush(), Some("thr".to_owned()));
         assert_eq!(output.flush(), None);
     }

@@ -41,10 +41,7 @@ mod tests {
         let words: Vec<String> = words.iter().map(|word| quote(word).unwrap()).collect();
         let script = format!("printf '%s\\0' {}", words.join(" "));
         let run = |shell: &&[&str]| {
-            let output = Command::new(shell[0])
-                .args(&shell[1..])
-                .args(["-c", &script])
-                .output();
+            let output = Command::new(shell[0]).args(&shell[1..]).args(["-c", &script]).output();
             output
                 .unwrap_or_else(|e| panic!("{shell:?}: {e}; apt-get install dash bash busybox"))
                 .stdout
@@ -74,10 +71,8 @@ mod tests {
             .flat_map(|a| (1..128_u8).map(move |b| String::from_utf8(vec![a, b]).unwrap()))
             .collect();
         for words in all.chunks(5000) {
-            let expected: Vec<u8> = words
-                .iter()
-                .flat_map(|word| [word.as_bytes(), b"\0"].concat())
-                .collect();
+            let expected: Vec<u8> =
+                words.iter().flat_map(|word| [word.as_bytes(), b"\0"].concat()).collect();
             for found in echoed(words) {
                 assert_eq!(found, expected);
             }

@@ -29,11 +29,7 @@ pub(crate) struct MarkerReader {
 impl MarkerReader {
     /// Reads the markers that carry a nonce.
     pub(crate) fn new(nonce: &str) -> Self {
-        Self {
-            prefix: format!("@deploy {nonce} "),
-            line: Vec::new(),
-            frame: 0,
-        }
+        Self { prefix: format!("@deploy {nonce} "), line: Vec::new(), frame: 0 }
     }
 
     /// Takes the next bytes and gives what they complete.
@@ -41,9 +37,7 @@ impl MarkerReader {
         let mut heard = Vec::new();
         while !bytes.is_empty() {
             if self.frame > 0 {
-                let here = usize::try_from(self.frame)
-                    .unwrap_or(usize::MAX)
-                    .min(bytes.len());
+                let here = usize::try_from(self.frame).unwrap_or(usize::MAX).min(bytes.len());
                 let (frame, rest) = bytes.split_at(here);
                 self.frame -= frame.len() as u64;
                 heard.push(Heard::Bytes(frame.to_vec()));
@@ -83,10 +77,7 @@ mod tests {
 
     fn all(input: &[u8], pieces: usize) -> Vec<Heard> {
         let mut reader = MarkerReader::new("n");
-        input
-            .chunks(pieces.max(1))
-            .flat_map(|piece| reader.take(piece))
-            .collect()
+        input.chunks(pieces.max(1)).flat_map(|piece| reader.take(piece)).collect()
     }
 
     #[test]
@@ -95,10 +86,7 @@ mod tests {
         let stream = [b"@deploy n out lock 26\n".as_slice(), output, b"noise\n"].concat();
         assert_eq!(
             all(&stream, 1000),
-            [
-                Heard::Marker(Marker::Output(Step::Lock, 26)),
-                Heard::Bytes(output.to_vec())
-            ]
+            [Heard::Marker(Marker::Output(Step::Lock, 26)), Heard::Bytes(output.to_vec())]
         );
     }
 

@@ -90,9 +90,7 @@ impl HostPlan<'_> {
             let _ = writeln!(script, "export {name}");
         }
         self.lists(&mut script)?;
-        PARTS
-            .into_iter()
-            .for_each(|part| push_code(&mut script, part));
+        PARTS.into_iter().for_each(|part| push_code(&mut script, part));
         push_code(&mut script, MAIN);
         if script.len() > LONGEST {
             return Err(ScriptError::TooLong(script.len()));
@@ -117,24 +115,15 @@ impl HostPlan<'_> {
             ("node", one_line(self.node)),
             ("reason", self.reason()),
             ("lock_seconds", seconds(expiry).to_string()),
-            (
-                "mode",
-                if self.in_process { "placed" } else { "stream" }.to_owned(),
-            ),
+            ("mode", if self.in_process { "placed" } else { "stream" }.to_owned()),
             ("format", format_name(self.contents.format).to_owned()),
             ("file_name", self.package.file_name.clone()),
             ("sha256", self.package.digests.sha256.to_string()),
             ("size", self.package.digests.size.to_string()),
             ("needed_kib", self.needed_kib().to_string()),
             ("keep", release.keep.to_string()),
-            (
-                "rollback",
-                if release.rollback { "yes" } else { "no" }.to_owned(),
-            ),
-            (
-                "monitor",
-                if task.monitor.is_some() { "yes" } else { "no" }.to_owned(),
-            ),
+            ("rollback", if release.rollback { "yes" } else { "no" }.to_owned()),
+            ("monitor", if task.monitor.is_some() { "yes" } else { "no" }.to_owned()),
             ("has_shared", flag(!release.shared.is_empty())),
             ("has_before_switch", has(HookPoint::BeforeSwitch)),
             ("has_after_switch", has(HookPoint::AfterSwitch)),
@@ -159,39 +148,23 @@ impl HostPlan<'_> {
             ("DEPLOY_TASK", task.id.to_string()),
             ("DEPLOY_BUSINESS", task.business.to_string()),
             ("DEPLOY_PROJECT", task.project.to_string()),
-            (
-                "DEPLOY_WORK_ORDER",
-                or_empty(task.work_order.as_ref().map(ToString::to_string)),
-            ),
-            (
-                "DEPLOY_REQUIREMENT_ID",
-                or_empty(requirement.map(|r| r.id.to_string())),
-            ),
-            (
-                "DEPLOY_REQUIREMENT_NAME",
-                or_empty(name.map(ToString::to_string)),
-            ),
+            ("DEPLOY_WORK_ORDER", or_empty(task.work_order.as_ref().map(ToString::to_string))),
+            ("DEPLOY_REQUIREMENT_ID", or_empty(requirement.map(|r| r.id.to_string()))),
+            ("DEPLOY_REQUIREMENT_NAME", or_empty(name.map(ToString::to_string))),
             ("DEPLOY_HOST", self.target.host.to_string()),
             ("DEPLOY_HOST_ADDRESS", self.target.address.to_string()),
             ("DEPLOY_ROOT", self.root.to_owned()),
             ("DEPLOY_PACKAGE_URL", self.package_address()),
             ("DEPLOY_PACKAGE_MD5", digests.md5.to_string()),
             ("DEPLOY_PACKAGE_SHA256", digests.sha256.to_string()),
-            (
-                "DEPLOY_MONITOR_URL",
-                or_empty(monitor.map(|url| url.to_string())),
-            ),
+            ("DEPLOY_MONITOR_URL", or_empty(monitor.map(|url| url.to_string()))),
         ]
     }
 
     /// The functions that call what the task lists: hooks and shared paths.
     fn lists(&self, script: &mut String) -> Result<(), HasNul> {
         let hooks = &self.task.release.hooks;
-        for point in [
-            HookPoint::BeforeSwitch,
-            HookPoint::AfterSwitch,
-            HookPoint::OnFailure,
-        ] {
+        for point in [HookPoint::BeforeSwitch, HookPoint::AfterSwitch, HookPoint::OnFailure] {
             let _ = writeln!(script, "{point}_hooks() {{");
             for (index, hook) in hooks.at(point).iter().enumerate() {
                 let Hook { run, timeout, .. } = hook;
@@ -247,25 +220,16 @@ impl HostPlan<'_> {
             "sha256": self.package.digests.sha256,
         });
         let line = line.to_string();
-        line.trim_start_matches('{')
-            .trim_end_matches('}')
-            .to_owned()
+        line.trim_start_matches('{').trim_end_matches('}').to_owned()
     }
 
     /// What must be free on the host: each file and directory takes up to a block more than its
     /// bytes, and a package that is sent lies beside what is unpacked from it.
     fn needed_kib(&self) -> u64 {
-        let package = if self.in_process {
-            0
-        } else {
-            self.package.digests.size
-        };
+        let package = if self.in_process { 0 } else { self.package.digests.size };
         let blocks = self.contents.entries.saturating_mul(4096);
         let bytes = [self.contents.unpacked_bytes, package, self.margin];
-        bytes
-            .into_iter()
-            .fold(blocks, u64::saturating_add)
-            .div_ceil(1024)
+        bytes.into_iter().fold(blocks, u64::saturating_add).div_ceil(1024)
     }
 }
 

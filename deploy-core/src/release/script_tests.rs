@@ -14,11 +14,7 @@ fn script(hooks: usize) -> Result<String, ScriptError> {
     let source = PackageSource::new(url, digests.md5).pinned(&digests);
     let request =
         DeploymentRequest::new("b".parse().unwrap(), "p".parse().unwrap(), source.clone())
-            .with_work_order(
-                "'; touch pwned; '$(touch pwned)`touch pwned`"
-                    .parse()
-                    .unwrap(),
-            );
+            .with_work_order("'; touch pwned; '$(touch pwned)`touch pwned`".parse().unwrap());
     let target = Target::new(
         "h1".parse().unwrap(),
         "::1".parse().unwrap(),
@@ -27,14 +23,7 @@ fn script(hooks: usize) -> Result<String, ScriptError> {
     );
     let id = DeploymentId::new("d1").unwrap();
     let hosts = vec![target.clone()];
-    let mut task = ReleaseTask::new(
-        TaskId::from(&id),
-        id,
-        &request,
-        source,
-        hosts,
-        Fence::new(1),
-    );
+    let mut task = ReleaseTask::new(TaskId::from(&id), id, &request, source, hosts, Fence::new(1));
     task.release.shared = vec!["a'; touch pwned; '/b".parse().unwrap()];
     task.release.hooks.before_switch = vec![Hook::new("x".repeat(16_000)).unwrap(); hooks];
     let plan = HostPlan {
@@ -76,11 +65,7 @@ fn no_text_of_a_request_is_ever_a_command() {
             .unwrap_or_else(|e| panic!("{shell:?}: {e}; apt-get install dash bash busybox"));
         let expected =
             "a'; touch pwned; '/b\n../../../\n/srv/it's; touch pwned\nnode '; touch pwned\n";
-        assert_eq!(
-            String::from_utf8_lossy(&output.stdout),
-            expected,
-            "{output:?}"
-        );
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{output:?}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

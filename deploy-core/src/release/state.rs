@@ -190,10 +190,7 @@ impl HostRun {
         }
         self.begun.push(step);
         self.passed_on = 0;
-        vec![Effect::Report(Fact::StepStarted {
-            host: self.host.clone(),
-            step,
-        })]
+        vec![Effect::Report(Fact::StepStarted { host: self.host.clone(), step })]
     }
 
     fn finish(&mut self, step: Step, note: Option<String>) -> Vec<Effect> {
@@ -201,11 +198,7 @@ impl HostRun {
             return Vec::new();
         }
         self.ended.push(step);
-        vec![Effect::Report(Fact::StepFinished {
-            host: self.host.clone(),
-            step,
-            note,
-        })]
+        vec![Effect::Report(Fact::StepFinished { host: self.host.clone(), step, note })]
     }
 
     fn frame_bytes(&mut self, bytes: &[u8]) -> Vec<Effect> {
@@ -216,9 +209,7 @@ impl HostRun {
                 self.passed_on += bytes.len();
                 self.writing = Some(step);
                 let text = self.output.take(bytes);
-                text.map(|text| self.output_fact(step, text))
-                    .into_iter()
-                    .collect()
+                text.map(|text| self.output_fact(step, text)).into_iter().collect()
             }
             Some(Frame::Tail) => {
                 let room = Failure::OUTPUT.saturating_sub(self.tail.len());
@@ -244,20 +235,14 @@ impl HostRun {
             (Some(step), _) => {
                 self.writing = None;
                 let rest = self.output.flush();
-                rest.map(|text| self.output_fact(step, text))
-                    .into_iter()
-                    .collect()
+                rest.map(|text| self.output_fact(step, text)).into_iter().collect()
             }
             (None, _) => Vec::new(),
         }
     }
 
     fn output_fact(&self, step: Step, text: String) -> Effect {
-        Effect::Report(Fact::Output {
-            host: self.host.clone(),
-            step,
-            text,
-        })
+        Effect::Report(Fact::Output { host: self.host.clone(), step, text })
     }
 
     /// Only the first failure is the reason.
@@ -313,11 +298,7 @@ impl HostRun {
                     .with_host(self.host.clone());
                 let mut result = HostResult::failed(self.host, HostStatus::Unknown, failure);
                 // What is known about the reason is not lost with the connection.
-                result.further = first
-                    .or(self.stop)
-                    .into_iter()
-                    .chain(self.further)
-                    .collect();
+                result.further = first.or(self.stop).into_iter().chain(self.further).collect();
                 result
             }
         }

@@ -66,10 +66,7 @@ fn success_needs_the_last_word_and_the_exit() {
     assert!(!succeeded(end, Ok(Exit::Signalled(String::new()))));
     assert!(!succeeded(&[], Ok(Exit::Exited(0))));
     assert!(!succeeded(&["end 0 failed"], Ok(Exit::Exited(0))));
-    assert!(!succeeded(
-        &["fail host_failed lock x", "end 0 succeeded"],
-        Ok(Exit::Exited(0))
-    ));
+    assert!(!succeeded(&["fail host_failed lock x", "end 0 succeeded"], Ok(Exit::Exited(0))));
     assert!(!succeeded(end, Err(SessionError::Closed)));
 }
 
@@ -79,11 +76,7 @@ fn only_the_first_failure_is_the_reason() {
     run.take(Input::Judged(Err("it was not healthy".to_owned())));
     said(
         &mut run,
-        &[
-            "fail unhealthy probe the node said so",
-            "further hook_failed rollback oh",
-            "tail 3",
-        ],
+        &["fail unhealthy probe the node said so", "further hook_failed rollback oh", "tail 3"],
     );
     run.take(Input::Heard(Heard::Bytes(b"abc".to_vec())));
     said(&mut run, &["serves r0", "end 1 rolled_back"]);
@@ -100,35 +93,21 @@ fn a_host_that_was_told_to_stop_has_the_reason_that_it_was_stopped_for() {
     let mut stopped = run(false);
     let effects = stopped.take(Input::Stop(stop));
     assert_eq!(effects, [Effect::Drop, Effect::HangUp]);
-    said(
-        &mut stopped,
-        &["fail cancelled unpack told to stop", "end 1 failed"],
-    );
+    said(&mut stopped, &["fail cancelled unpack told to stop", "end 1 failed"]);
     let result = stopped.end(Ok(Exit::Exited(1)), "");
     assert_eq!(result.status, HostStatus::Failed);
     assert_eq!(result.failure.unwrap().code, FailureCode::TimedOut);
     // Nobody of ours stopped this one.
     let mut other = run(false);
-    said(
-        &mut other,
-        &["fail cancelled unpack told to stop", "end 1 failed"],
-    );
-    assert_eq!(
-        other.end(Ok(Exit::Exited(1)), "").failure.unwrap().code,
-        FailureCode::HostFailed
-    );
+    said(&mut other, &["fail cancelled unpack told to stop", "end 1 failed"]);
+    assert_eq!(other.end(Ok(Exit::Exited(1)), "").failure.unwrap().code, FailureCode::HostFailed);
 }
 
 #[test]
 fn each_step_begins_and_ends_once_whatever_the_host_says() {
     let mut run = run(false);
-    let lines = [
-        "step lock end",
-        "step lock begin",
-        "step lock begin",
-        "step lock end",
-        "step lock end",
-    ];
+    let lines =
+        ["step lock end", "step lock begin", "step lock begin", "step lock end", "step lock end"];
     assert_eq!(names(&said(&mut run, &lines)), ["+lock", "-lock"]);
 }
 
@@ -141,9 +120,8 @@ fn output_is_whole_lines_over_frames_and_stops_at_the_limit() {
     let effects = run.take(Input::Heard(Heard::Bytes(b" two\n".to_vec())));
     assert_eq!(names(&effects), ["\"one two\\n\""]);
     let flood = vec![b'\n'; 1000];
-    let passed: usize = (0..200)
-        .map(|_| names(&run.take(Input::Heard(Heard::Bytes(flood.clone())))).len())
-        .sum();
+    let passed: usize =
+        (0..200).map(|_| names(&run.take(Input::Heard(Heard::Bytes(flood.clone())))).len()).sum();
     assert_eq!(passed, 0);
     said(&mut run, &["out after_switch 1000000"]);
     let passed: usize = (0..200)

@@ -26,10 +26,7 @@ pub(super) type Cause = Box<dyn Error + Send + Sync>;
 #[derive(Debug)]
 pub(super) enum CallError {
     /// The call did not arrive, or the agent said that it did nothing: make it again.
-    NotTaken {
-        source: Cause,
-        wait: Option<Duration>,
-    },
+    NotTaken { source: Cause, wait: Option<Duration> },
     /// The call may have arrived: make it again.
     Unclear { source: Cause },
     /// The agent says no.
@@ -81,24 +78,17 @@ impl Agent {
 
     /// Cancels the task.
     pub(super) async fn cancel(&self, reason: &str) -> Result<(), CallError> {
-        let body = CancelBody {
-            reason: reason.to_owned(),
-        };
-        let body = serde_json::to_vec(&body).map_err(|error| CallError::Refused {
-            reason: error.to_string(),
-        })?;
+        let body = CancelBody { reason: reason.to_owned() };
+        let body = serde_json::to_vec(&body)
+            .map_err(|error| CallError::Refused { reason: error.to_string() })?;
         let request = self.client.post(Route::Cancel.url(&self.base, &self.id));
-        self.call(request.header(CONTENT_TYPE, JSON).body(body))
-            .await
-            .map(drop)
+        self.call(request.header(CONTENT_TYPE, JSON).body(body)).await.map(drop)
     }
 
     /// Opens the stream of the task's events after a number.
     pub(super) async fn events(&self, after: Sequence) -> Result<Feed, CallError> {
         let request = self.client.get(Route::Events.url(&self.base, &self.id));
-        let request = request
-            .header(ACCEPT, EVENT_STREAM)
-            .header(LAST_EVENT_ID, after.number());
+        let request = request.header(ACCEPT, EVENT_STREAM).header(LAST_EVENT_ID, after.number());
         let response = self.call(request).await?;
         let kind = response.headers().get(CONTENT_TYPE);
         if kind.is_none_or(|kind| !kind.as_bytes().starts_with(EVENT_STREAM.as_bytes())) {
@@ -119,16 +109,11 @@ impl Agent {
             Ok(response) if response.status().is_success() => Ok(response),
             Ok(response) => Err(self.refusal(response).await),
             Err(error) => Err(match Forbidden::find(&error) {
-                Some(reason) => CallError::Refused {
-                    reason: reason.to_string(),
-                },
-                None if error.is_connect() => CallError::NotTaken {
-                    source: cause(error),
-                    wait: None,
-                },
-                None => CallError::Unclear {
-                    source: cause(error),
-                },
+                Some(reason) => CallError::Refused { reason: reason.to_string() },
+                None if error.is_connect() => {
+                    CallError::NotTaken { source: cause(error), wait: None }
+                }
+                None => CallError::Unclear { source: cause(error) },
             }),
         }
     }
@@ -155,13 +140,8 @@ impl Agent {
             None => format!("it answers {status}"),
         };
         match status.as_u16() {
-            429 | 503 => CallError::NotTaken {
-                source: reason.into(),
-                wait,
-            },
-            408 | 500..=599 => CallError::Unclear {
-                source: reason.into(),
-            },
+            429 | 503 => CallError::NotTaken { source: reason.into(), wait },
+            408 | 500..=599 => CallError::Unclear { source: reason.into() },
             404 if problem.is_some_and(|p| p.r#type == ProblemKind::UnknownTask.uri()) => {
                 CallError::UnknownTask
             }

@@ -120,9 +120,7 @@ impl HttpExecutorBuilder {
         let mut named = UrlPolicy::new();
         let mut tokens: BTreeMap<Endpoint, HeaderValue> = BTreeMap::new();
         for (endpoint, token) in self.tokens {
-            named = named
-                .allow_url(endpoint.url())
-                .map_err(ConfigureError::Invalid)?;
+            named = named.allow_url(endpoint.url()).map_err(ConfigureError::Invalid)?;
             tokens.insert(endpoint, bearer(&token)?);
         }
         let policy = self.policy.unwrap_or(named);
@@ -131,8 +129,6 @@ impl HttpExecutorBuilder {
             tokens,
             patience: self.patience,
         };
-        Ok(HttpExecutor {
-            inner: Arc::new(inner),
-        })
+        Ok(HttpExecutor { inner: Arc::new(inner) })
     }
 }

@@ -34,12 +34,7 @@ pub(super) struct Feed {
 
 impl Feed {
     pub(super) fn new(response: Response, quiet: Duration) -> Self {
-        Self {
-            response,
-            quiet,
-            reader: Reader::default(),
-            messages: VecDeque::new(),
-        }
+        Self { response, quiet, reader: Reader::default(), messages: VecDeque::new() }
     }
 
     /// The next signal; an error when the stream breaks off, or stays quiet for too long.

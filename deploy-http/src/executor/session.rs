@@ -51,11 +51,7 @@ impl<'a> Session<'a> {
             agent,
             patience,
             progress: Progress::new(task),
-            taken: if cx.attempt > 1 {
-                Taken::Earlier
-            } else {
-                Taken::No
-            },
+            taken: if cx.attempt > 1 { Taken::Earlier } else { Taken::No },
             last_heard: Instant::now(),
         }
     }
@@ -212,10 +208,7 @@ impl<'a> Session<'a> {
     }
 
     fn lost(&self, source: Cause) -> ExecuteError {
-        ExecuteError::Lost {
-            endpoint: self.agent.endpoint(),
-            source,
-        }
+        ExecuteError::Lost { endpoint: self.agent.endpoint(), source }
     }
 }
 

@@ -48,10 +48,7 @@ impl HostLookup {
             }
         };
         if found.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "the host has no address",
-            ));
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
         }
         Ok(found)
     }

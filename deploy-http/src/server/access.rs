@@ -82,10 +82,7 @@ impl AccessTokens {
         for entry in &self.0 {
             let same: Choice = entry.hash.as_bytes().ct_eq(hash.as_bytes());
             if bool::from(same) {
-                found = Some(Caller {
-                    name: &entry.name,
-                    scope: entry.scope,
-                });
+                found = Some(Caller { name: &entry.name, scope: entry.scope });
             }
         }
         found
@@ -107,12 +104,7 @@ mod tests {
         let with = |access: AccessTokens, name, token, scope| {
             access.with(name, Secret::new(token), scope).unwrap()
         };
-        let access = with(
-            AccessTokens::new(),
-            "reader",
-            "reader-0123456789",
-            Scope::Read,
-        );
+        let access = with(AccessTokens::new(), "reader", "reader-0123456789", Scope::Read);
         with(access, "robot", "robot-0123456789", Scope::Deploy)
     }
 

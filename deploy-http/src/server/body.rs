@@ -16,9 +16,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// Reads a JSON body of at most [`MAX_DOCUMENT`] bytes.
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Box<Problem>> {
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.unwrap_or_default().split(';').next();
     if !kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(JSON)) {
         return Err(Problem::new(ProblemKind::NotJson));

@@ -49,10 +49,7 @@ pub(super) struct RequestGuard(Arc<Activity>);
 impl RequestGuard {
     /// Makes the request last as long as its answer's body.
     pub(super) fn attach(self, response: Response<Body>) -> Response<GuardedBody> {
-        response.map(|body| GuardedBody {
-            body,
-            _request: self,
-        })
+        response.map(|body| GuardedBody { body, _request: self })
     }
 }
 
@@ -214,15 +211,10 @@ impl Timer {
 
     /// Fails once the time has come.
     fn poll<T>(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<io::Result<T>> {
-        let sleep = self
-            .0
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if sleep.deadline() != deadline {
             sleep.as_mut().reset(deadline);
         }
-        sleep
-            .as_mut()
-            .poll(cx)
-            .map(|()| Err(io::ErrorKind::TimedOut.into()))
+        sleep.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }

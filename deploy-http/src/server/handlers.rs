@@ -177,10 +177,7 @@ mod tests {
             let scope = format!("{:?}", route.scope()).to_ascii_lowercase();
             assert_eq!(operation["x-scope"], scope, "{route:?}");
             for status in ["401", "403"] {
-                assert!(
-                    operation["responses"][status].is_object(),
-                    "{route:?} {status}"
-                );
+                assert!(operation["responses"][status].is_object(), "{route:?} {status}");
             }
         }
         let methods = paths.values().map(|path| {
@@ -199,11 +196,7 @@ mod tests {
 
     #[test]
     fn the_id_is_found_wherever_the_router_is_mounted() {
-        for path in [
-            "/v1/tasks/t-1",
-            "/v1/tasks/t-1/events",
-            "/a/tasks/x/v1/tasks/t-1",
-        ] {
+        for path in ["/v1/tasks/t-1", "/v1/tasks/t-1/events", "/a/tasks/x/v1/tasks/t-1"] {
             assert_eq!(task_of(path).unwrap().as_str(), "t-1");
         }
         for path in ["/v1/tasks/", "/v1/tasks/%2e%2e/events", "/v1/tasks/a%20b"] {

@@ -18,10 +18,7 @@ impl Peers {
             return None;
         }
         *count += 1;
-        Some(PeerGuard {
-            peers: self.clone(),
-            peer,
-        })
+        Some(PeerGuard { peers: self.clone(), peer })
     }
 }
 

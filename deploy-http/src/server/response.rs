@@ -27,10 +27,7 @@ pub(super) fn problem(problem: &Problem) -> Response<Body> {
         let bearer = HeaderValue::from_static("Bearer");
         response.headers_mut().insert(WWW_AUTHENTICATE, bearer);
     }
-    if matches!(
-        status,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE
-    ) {
+    if matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) {
         // The rest of the body is not read, so nothing can follow it.
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);

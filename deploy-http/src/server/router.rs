@@ -30,10 +30,7 @@ use crate::wire::route::{Route, Scope};
 /// | `GET /v1/health` | read | 200 |
 /// | `GET /v1/openapi.json` | read | 200 the description of all this |
 pub fn agent_router(node: AgentNode, access: AccessTokens) -> Router {
-    let door = Arc::new(Door {
-        handlers: Handlers::new(node),
-        access,
-    });
+    let door = Arc::new(Door { handlers: Handlers::new(node), access });
     let mut router = Router::new();
     for &route in Route::ALL {
         router = router.route(route.path(), door.method(route));

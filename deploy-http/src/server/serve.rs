@@ -172,10 +172,7 @@ async fn connection(
     shutdown: &CancelToken,
 ) {
     let activity = Arc::new(Activity::default());
-    let patience = Patience {
-        header: config.header_timeout,
-        idle: config.idle_timeout,
-    };
+    let patience = Patience { header: config.header_timeout, idle: config.idle_timeout };
     let io = TokioIo::new(GuardedIo::new(stream, patience, Arc::clone(&activity)));
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |request| {

@@ -146,8 +146,6 @@ impl HttpVerifierBuilder {
             limits: self.limits,
             files: self.files,
         };
-        Ok(HttpVerifier {
-            inner: Arc::new(inner),
-        })
+        Ok(HttpVerifier { inner: Arc::new(inner) })
     }
 }

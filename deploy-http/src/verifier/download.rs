@@ -110,10 +110,9 @@ impl<'a> Download<'a> {
     /// One request, and all bytes that it brings.
     async fn attempt(&mut self) -> Result<(), Trouble> {
         let resume = match (&self.spool, &self.validator) {
-            (Some(spool), Some(validator)) if spool.size() > 0 => Some(Resume {
-                offset: spool.size(),
-                validator: validator.clone(),
-            }),
+            (Some(spool), Some(validator)) if spool.size() > 0 => {
+                Some(Resume { offset: spool.size(), validator: validator.clone() })
+            }
             _ => None,
         };
         let url = self.source.url.url();
@@ -148,12 +147,7 @@ impl<'a> Download<'a> {
             return Ok(());
         };
         let size = spool.size() + chunk.len() as u64;
-        check_size(
-            self.source,
-            &self.shown,
-            self.verifier.limits.max_size,
-            size,
-        )?;
+        check_size(self.source, &self.shown, self.verifier.limits.max_size, size)?;
         spool.take(chunk).await.map_err(storage)
     }
 
@@ -209,9 +203,7 @@ impl<'a> Download<'a> {
         }
         let read = reading.await.map_err(std::io::Error::other);
         read.and_then(|read| read).map_err(storage)?;
-        self.spool
-            .take()
-            .ok_or_else(|| storage(std::io::ErrorKind::NotFound.into()))
+        self.spool.take().ok_or_else(|| storage(std::io::ErrorKind::NotFound.into()))
     }
 
     async fn begin(&self) -> Result<Spool, VerifyError> {

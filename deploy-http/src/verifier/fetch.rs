@@ -19,37 +19,24 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) enum Trouble {
     /// Another try is worth it.
-    Passing {
-        source: Box<dyn Error + Send + Sync>,
-        wait: Option<Duration>,
-    },
+    Passing { source: Box<dyn Error + Send + Sync>, wait: Option<Duration> },
     /// Another try is worth it, from the first byte on: what is there is of no use any more.
-    Changed {
-        source: Box<dyn Error + Send + Sync>,
-    },
+    Changed { source: Box<dyn Error + Send + Sync> },
     /// It is not.
     Final(VerifyError),
 }
 
 impl Trouble {
     pub(super) fn passing(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Passing {
-            source: source.into(),
-            wait: None,
-        }
+        Self::Passing { source: source.into(), wait: None }
     }
 
     fn changed(source: &str) -> Self {
-        Self::Changed {
-            source: source.into(),
-        }
+        Self::Changed { source: source.into() }
     }
 
     pub(super) fn refused(url: &str, reason: impl Into<String>) -> Self {
-        Self::Final(VerifyError::Refused {
-            url: url.to_owned(),
-            reason: reason.into(),
-        })
+        Self::Final(VerifyError::Refused { url: url.to_owned(), reason: reason.into() })
     }
 
     pub(super) fn of_request(url: &str, error: reqwest::Error) -> Self {
@@ -142,10 +129,7 @@ fn redirect_of(from: &Url, response: &Response, shown: &str) -> Result<Option<Ur
         return Err(Trouble::refused(shown, "it redirects to no address"));
     };
     if from.scheme() == "https" && to.scheme() != "https" {
-        return Err(Trouble::refused(
-            shown,
-            "it redirects from https to something else",
-        ));
+        return Err(Trouble::refused(shown, "it redirects from https to something else"));
     }
     Ok(Some(to))
 }
@@ -156,12 +140,7 @@ fn answer(response: Response, resume: Option<&Resume>, shown: &str) -> Result<An
     let length = response.content_length();
     let validator = strong_etag(response.headers());
     match (status, resume) {
-        (StatusCode::OK, _) => Ok(Answer {
-            response,
-            offset: 0,
-            total: length,
-            validator,
-        }),
+        (StatusCode::OK, _) => Ok(Answer { response, offset: 0, total: length, validator }),
         (StatusCode::PARTIAL_CONTENT, Some(resume)) => {
             let range = response.headers().get(CONTENT_RANGE);
             let range = range.and_then(|range| content_range(range.to_str().ok()?));
@@ -169,12 +148,7 @@ fn answer(response: Response, resume: Option<&Resume>, shown: &str) -> Result<An
                 Some((first, total))
                     if first == resume.offset && validator.as_ref() == Some(&resume.validator) =>
                 {
-                    Ok(Answer {
-                        response,
-                        offset: first,
-                        total,
-                        validator,
-                    })
+                    Ok(Answer { response, offset: first, total, validator })
                 }
                 _ => Err(Trouble::changed("the server sent another part than asked")),
             }

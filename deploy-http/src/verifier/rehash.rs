@@ -56,9 +56,7 @@ async fn read<H: Send + 'static, T: Send + 'static>(
             size += count as u64;
         }
     };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(io::Error::other)?
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 /// Tells the reading threads, once it is dropped, that nobody waits any more.

@@ -115,12 +115,10 @@ impl<T: Send + 'static> Worker<T> {
     ) -> io::Result<Self> {
         let (chunks, receiver) = mpsc::channel(WAITING);
         let (answer, result) = oneshot::channel();
-        thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || {
-                // Nobody waits for the result of an abandoned stream.
-                let _ = answer.send(work(receiver));
-            })?;
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            // Nobody waits for the result of an abandoned stream.
+            let _ = answer.send(work(receiver));
+        })?;
         Ok(Self { chunks, result })
     }
 

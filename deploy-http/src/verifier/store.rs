@@ -25,15 +25,8 @@ impl Store {
     /// Opens the directory, and removes what crashed downloads left there.
     pub(super) fn open(cache: &Path, max_size: u64) -> io::Result<Self> {
         let directory = cache.join("sha256");
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&directory)?;
-        let store = Self {
-            directory,
-            max_size,
-            evicting: Arc::default(),
-        };
+        DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        let store = Self { directory, max_size, evicting: Arc::default() };
         store.remove_leftovers()?;
         Ok(store)
     }
@@ -59,11 +52,7 @@ impl Store {
     pub(super) fn begin(&self) -> io::Result<Partial> {
         loop {
             let path = self.directory.join(format!("{PARTIAL}{}", Uuid::now_v7()));
-            let file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&path)?;
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
             let partial = Partial { path, file };
             // Somebody who opened the store in this moment may have taken it for a leftover.
             if partial.file.try_lock().is_ok() && partial.file.metadata()?.nlink() == 1 {

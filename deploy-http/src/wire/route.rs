@@ -78,9 +78,6 @@ mod tests {
         let id = deploy_core::model::TaskId::new("t-1").unwrap();
         let url = |base: &str| Route::Events.url(&url::Url::parse(base).unwrap(), &id);
         assert_eq!(url("http://h:1").as_str(), "http://h:1/v1/tasks/t-1/events");
-        assert_eq!(
-            url("https://gate/east/").as_str(),
-            "https://gate/east/v1/tasks/t-1/events"
-        );
+        assert_eq!(url("https://gate/east/").as_str(), "https://gate/east/v1/tasks/t-1/events");
     }
 }

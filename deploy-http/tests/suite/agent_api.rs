@@ -15,19 +15,14 @@ fn document(id: &str) -> String {
 }
 
 fn submit(id: &str) -> Request<'static> {
-    Request::new("POST", "/v1/tasks")
-        .token(DEPLOY)
-        .json(document(id))
+    Request::new("POST", "/v1/tasks").token(DEPLOY).json(document(id))
 }
 
 #[tokio::test]
 async fn sec_a01_every_route_asks_for_a_token_of_its_scope() {
     let agent = Agent::start().await;
     // A unit test compares the description with the list of routes that the router is made of.
-    let description = Request::new("GET", "/v1/openapi.json")
-        .token(READ)
-        .send(agent.address)
-        .await;
+    let description = Request::new("GET", "/v1/openapi.json").token(READ).send(agent.address).await;
     let description = description.json();
     let mut routes = 0;
     for (path, operations) in description["paths"].as_object().unwrap() {
@@ -89,10 +84,7 @@ async fn sec_a01_without_a_token_nothing_can_be_found_out() {
         assert_eq!(without.status, 401, "{method} {path}");
         assert_eq!(without.header("www-authenticate"), Some("Bearer"));
         assert_eq!(without.problem(), "unauthenticated");
-        let with = Request::new(method, path)
-            .token(READ)
-            .send(agent.address)
-            .await;
+        let with = Request::new(method, path).token(READ).send(agent.address).await;
         assert_eq!(with.status, found, "{method} {path}");
         assert!(with.problem().starts_with("no-such-"));
     }
@@ -106,10 +98,7 @@ async fn sec_b04_the_token_is_looked_at_before_the_body() {
         let request = format!(
             "POST /v1/tasks HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\nauthorization: Bearer {authorization}\r\nconnection: close\r\n\r\n"
         );
-        assert_eq!(
-            answer(&raw(agent.address, request.as_bytes()).await).status,
-            status
-        );
+        assert_eq!(answer(&raw(agent.address, request.as_bytes()).await).status, status);
     }
 }
 
@@ -117,23 +106,14 @@ async fn sec_b04_the_token_is_looked_at_before_the_body() {
 async fn a_task_is_taken_once() {
     let agent = Agent::start().await;
     let first = submit("t-1").send(agent.address).await;
-    assert_eq!(
-        (first.status, first.header("location")),
-        (202, Some("tasks/t-1"))
-    );
+    assert_eq!((first.status, first.header("location")), (202, Some("tasks/t-1")));
     assert_eq!(first.json()["task"], "t-1");
     let again = submit("t-1").send(agent.address).await;
-    assert_eq!(
-        (again.status, again.header("location")),
-        (200, Some("tasks/t-1"))
-    );
+    assert_eq!((again.status, again.header("location")), (200, Some("tasks/t-1")));
     let other = document("t-1").replace("\"fence\":7", "\"fence\":8");
     let conflict = Request::new("POST", "/v1/tasks").token(DEPLOY).json(other);
     let conflict = conflict.send(agent.address).await;
-    assert_eq!(
-        (conflict.status, conflict.problem().as_str()),
-        (409, "conflict")
-    );
+    assert_eq!((conflict.status, conflict.problem().as_str()), (409, "conflict"));
     // The end of the stream is the end of the task.
     let events = Request::new("GET", "/v1/tasks/t-1/events").token(READ);
     events.send(agent.address).await;
@@ -147,14 +127,9 @@ async fn an_invalid_task_is_refused_with_all_of_its_faults() {
         .replace("\"max_parallel\":", "\"max_paralel\":")
         .replace("\"business\":\"shop\"", "\"business\":\"SHOP; rm -rf /\"")
         .replace("\"fence\":7", "\"fence\":-7");
-    let refused = Request::new("POST", "/v1/tasks")
-        .token(DEPLOY)
-        .json(document);
+    let refused = Request::new("POST", "/v1/tasks").token(DEPLOY).json(document);
     let refused = refused.send(agent.address).await;
-    assert_eq!(
-        (refused.status, refused.problem().as_str()),
-        (422, "invalid")
-    );
+    assert_eq!((refused.status, refused.problem().as_str()), (422, "invalid"));
     let problem = refused.json();
     let paths: Vec<&str> = problem["faults"]
         .as_array()
@@ -188,17 +163,13 @@ async fn sec_a10_bodies_that_are_no_tasks_are_refused() {
         assert_eq!(refused.status, status, "{body:.40}");
         refused.problem();
     }
-    let binary = Request::new("POST", "/v1/tasks")
-        .token(DEPLOY)
-        .json([0xff, 0xfe]);
+    let binary = Request::new("POST", "/v1/tasks").token(DEPLOY).json([0xff, 0xfe]);
     assert_eq!(binary.send(agent.address).await.status, 400);
     let large = vec![b' '; 1024 * 1024 + 1];
     let large = Request::new("POST", "/v1/tasks").token(DEPLOY).json(large);
     assert_eq!(large.send(agent.address).await.status, 413);
     for kind in ["text/plain", "application/x-www-form-urlencoded", ""] {
-        let other = Request::new("POST", "/v1/tasks")
-            .token(DEPLOY)
-            .header("content-type", kind);
+        let other = Request::new("POST", "/v1/tasks").token(DEPLOY).header("content-type", kind);
         assert_eq!(other.send(agent.address).await.problem(), "not-json");
     }
     assert_eq!(agent.hosts.tasks().len(), 0);
@@ -219,21 +190,13 @@ async fn sec_b04_a_body_without_a_length_is_cut_off_at_its_limit() {
 #[tokio::test]
 async fn sec_b04_a_full_node_says_when_to_come_back() {
     let hosts = ScriptedExecutor::new().with_host(samples::host(1), HostScript::hang());
-    let agent = Agent::with(
-        hosts,
-        QueueConfig::new().with_capacity(1),
-        ServeConfig::new(),
-    )
-    .await;
+    let agent = Agent::with(hosts, QueueConfig::new().with_capacity(1), ServeConfig::new()).await;
     assert_eq!(submit("t-1").send(agent.address).await.status, 202);
     let refused = submit("t-2").send(agent.address).await;
     assert_eq!((refused.status, refused.problem().as_str()), (429, "busy"));
     assert_eq!(refused.header("retry-after"), Some("1"));
     // What was refused is not known.
-    let state = Request::new("GET", "/v1/tasks/t-2")
-        .token(READ)
-        .send(agent.address)
-        .await;
+    let state = Request::new("GET", "/v1/tasks/t-2").token(READ).send(agent.address).await;
     assert_eq!(state.status, 404);
 }
 
@@ -241,21 +204,12 @@ async fn sec_b04_a_full_node_says_when_to_come_back() {
 async fn a_node_that_shuts_down_takes_nothing_new_but_answers() {
     let agent = Agent::start().await;
     submit("t-1").send(agent.address).await;
-    Request::new("GET", "/v1/tasks/t-1/events")
-        .token(READ)
-        .send(agent.address)
-        .await;
+    Request::new("GET", "/v1/tasks/t-1/events").token(READ).send(agent.address).await;
     agent.node.shutdown().await;
     let refused = submit("t-2").send(agent.address).await;
-    assert_eq!(
-        (refused.status, refused.problem().as_str()),
-        (503, "shutting-down")
-    );
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "shutting-down"));
     assert_eq!(refused.header("retry-after"), Some("5"));
-    let state = Request::new("GET", "/v1/tasks/t-1")
-        .token(READ)
-        .send(agent.address)
-        .await;
+    let state = Request::new("GET", "/v1/tasks/t-1").token(READ).send(agent.address).await;
     assert_eq!(state.json()["outcome"], "succeeded");
 }
 
@@ -265,34 +219,15 @@ async fn the_state_of_a_task_is_a_fold_over_its_events() {
         .with_host(samples::host(1), HostScript::fail(FailureCode::HookFailed));
     let agent = Agent::with_hosts(hosts).await;
     submit("t-1").send(agent.address).await;
-    Request::new("GET", "/v1/tasks/t-1/events")
-        .token(READ)
-        .send(agent.address)
-        .await;
-    let state = Request::new("GET", "/v1/tasks/t-1")
-        .token(READ)
-        .send(agent.address)
-        .await;
+    Request::new("GET", "/v1/tasks/t-1/events").token(READ).send(agent.address).await;
+    let state = Request::new("GET", "/v1/tasks/t-1").token(READ).send(agent.address).await;
     let state = state.json();
-    assert_eq!(
-        (&state["phase"], &state["outcome"]),
-        (&"finished".into(), &"failed".into())
-    );
-    assert_eq!(
-        state["hosts"][0]["result"]["failure"]["code"],
-        "hook_failed"
-    );
+    assert_eq!((&state["phase"], &state["outcome"]), (&"finished".into(), &"failed".into()));
+    assert_eq!(state["hosts"][0]["result"]["failure"]["code"], "hook_failed");
     for unknown in ["t-2", "..", "%2e%2e", "a%20b", "%00"] {
         let path = format!("/v1/tasks/{unknown}");
-        let answer = Request::new("GET", &path)
-            .token(READ)
-            .send(agent.address)
-            .await;
-        assert_eq!(
-            (answer.status, answer.problem().as_str()),
-            (404, "unknown-task"),
-            "{path}"
-        );
+        let answer = Request::new("GET", &path).token(READ).send(agent.address).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (404, "unknown-task"), "{path}");
     }
 }
 
@@ -304,16 +239,10 @@ fn messages(stream: &str) -> Vec<(u64, String)> {
         let name = lines.next().unwrap().strip_prefix("event: ").unwrap();
         let data = lines.next().unwrap().strip_prefix("data: ").unwrap();
         let event: serde_json::Value = serde_json::from_str(data).unwrap();
-        assert_eq!(
-            (&event["sequence"], &event["fact"]["type"]),
-            (&id, &name.into())
-        );
+        assert_eq!((&event["sequence"], &event["fact"]["type"]), (&id, &name.into()));
         Some((id.as_u64().unwrap(), name.to_owned()))
     };
-    stream
-        .split_terminator("\n\n")
-        .filter_map(message)
-        .collect()
+    stream.split_terminator("\n\n").filter_map(message).collect()
 }
 
 #[tokio::test]
@@ -323,10 +252,7 @@ async fn the_events_of_a_task_come_in_order_up_to_its_end_and_again_from_any_of_
     submit("t-1").send(agent.address).await;
     let address = agent.address;
     let live = tokio::spawn(async move {
-        Request::new("GET", "/v1/tasks/t-1/events")
-            .token(READ)
-            .send(address)
-            .await
+        Request::new("GET", "/v1/tasks/t-1/events").token(READ).send(address).await
     });
     agent.hosts.hanging(&samples::host(1)).await;
     agent.hosts.release(&samples::host(1));
@@ -339,10 +265,7 @@ async fn the_events_of_a_task_come_in_order_up_to_its_end_and_again_from_any_of_
     assert_eq!(numbers, (1..=all.len() as u64).collect::<Vec<_>>());
     for last in 0..all.len() {
         let again = Request::new("GET", "/v1/tasks/t-1/events").token(READ);
-        let again = again
-            .header("last-event-id", &last.to_string())
-            .send(address)
-            .await;
+        let again = again.header("last-event-id", &last.to_string()).send(address).await;
         assert_eq!(messages(&again.body), all[last..]);
     }
     for (path, last, status) in [
@@ -350,9 +273,7 @@ async fn the_events_of_a_task_come_in_order_up_to_its_end_and_again_from_any_of_
         ("/v1/tasks/t-1/events", "x", 400),
         ("/v1/tasks/t-1/events", "-1", 400),
     ] {
-        let refused = Request::new("GET", path)
-            .token(READ)
-            .header("last-event-id", last);
+        let refused = Request::new("GET", path).token(READ).header("last-event-id", last);
         assert_eq!(refused.send(address).await.status, status, "{path} {last}");
     }
 }
@@ -365,41 +286,23 @@ async fn cancelling_twice_or_after_the_end_changes_nothing() {
     agent.hosts.hanging(&samples::host(1)).await;
     let cancel = || {
         let body = "{\"reason\": \"wrong version\"}";
-        Request::new("POST", "/v1/tasks/t-1/cancel")
-            .token(DEPLOY)
-            .json(body)
+        Request::new("POST", "/v1/tasks/t-1/cancel").token(DEPLOY).json(body)
     };
     assert_eq!(cancel().send(agent.address).await.status, 202);
     assert_eq!(cancel().send(agent.address).await.status, 202);
-    Request::new("GET", "/v1/tasks/t-1/events")
-        .token(READ)
-        .send(agent.address)
-        .await;
+    Request::new("GET", "/v1/tasks/t-1/events").token(READ).send(agent.address).await;
     assert_eq!(cancel().send(agent.address).await.status, 202);
-    let state = Request::new("GET", "/v1/tasks/t-1")
-        .token(READ)
-        .send(agent.address)
-        .await;
+    let state = Request::new("GET", "/v1/tasks/t-1").token(READ).send(agent.address).await;
     let state = state.json();
     assert_eq!(
         (&state["outcome"], &state["cancel"]),
         (&"cancelled".into(), &"wrong version".into())
     );
     let unknown = Request::new("POST", "/v1/tasks/t-2/cancel").token(DEPLOY);
-    let unknown = unknown
-        .json("{\"reason\": \"x\"}")
-        .send(agent.address)
-        .await;
+    let unknown = unknown.json("{\"reason\": \"x\"}").send(agent.address).await;
     assert_eq!(unknown.problem(), "unknown-task");
-    for bad in [
-        "",
-        "{}",
-        "{\"reason\": 1}",
-        "{\"reason\": \"x\", \"force\": true}",
-    ] {
-        let bad = Request::new("POST", "/v1/tasks/t-1/cancel")
-            .token(DEPLOY)
-            .json(bad);
+    for bad in ["", "{}", "{\"reason\": 1}", "{\"reason\": \"x\", \"force\": true}"] {
+        let bad = Request::new("POST", "/v1/tasks/t-1/cancel").token(DEPLOY).json(bad);
         assert_eq!(bad.send(agent.address).await.problem(), "malformed");
     }
 }
@@ -407,17 +310,8 @@ async fn cancelling_twice_or_after_the_end_changes_nothing() {
 #[tokio::test]
 async fn health_says_that_the_node_is_there() {
     let agent = Agent::start().await;
-    let health = Request::new("GET", "/v1/health")
-        .token(READ)
-        .send(agent.address)
-        .await;
-    assert_eq!(
-        (health.status, &health.json()["status"]),
-        (200, &"ok".into())
-    );
-    let head = Request::new("HEAD", "/v1/health")
-        .token(READ)
-        .send(agent.address)
-        .await;
+    let health = Request::new("GET", "/v1/health").token(READ).send(agent.address).await;
+    assert_eq!((health.status, &health.json()["status"]), (200, &"ok".into()));
+    let head = Request::new("HEAD", "/v1/health").token(READ).send(agent.address).await;
     assert_eq!((head.status, head.body.as_str()), (200, ""));
 }

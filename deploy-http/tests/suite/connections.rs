@@ -19,11 +19,7 @@ async fn agent(config: ServeConfig) -> Agent {
 }
 
 async fn healthy(address: SocketAddr) -> u16 {
-    Request::new("GET", "/v1/health")
-        .token(READ)
-        .send(address)
-        .await
-        .status
+    Request::new("GET", "/v1/health").token(READ).send(address).await.status
 }
 
 /// Reads until the other side closes.
@@ -34,9 +30,7 @@ async fn closed(stream: &mut TcpStream) {
 
 #[tokio::test]
 async fn sec_b01_connections_that_say_nothing_are_closed_while_others_are_served() {
-    let config = ServeConfig::new()
-        .with_idle_timeout(SHORT)
-        .with_max_connections_per_peer(300);
+    let config = ServeConfig::new().with_idle_timeout(SHORT).with_max_connections_per_peer(300);
     let agent = agent(config).await;
     let mut silent = Vec::new();
     for _ in 0..200 {
@@ -51,18 +45,13 @@ async fn sec_b01_connections_that_say_nothing_are_closed_while_others_are_served
 
 #[tokio::test]
 async fn sec_b01_heads_that_dribble_are_closed_however_busy_they_look() {
-    let config = ServeConfig::new()
-        .with_header_timeout(SHORT)
-        .with_max_connections_per_peer(100);
+    let config = ServeConfig::new().with_header_timeout(SHORT).with_max_connections_per_peer(100);
     let agent = agent(config).await;
     let mut dribbling = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let mut stream = TcpStream::connect(agent.address).await.unwrap();
         dribbling.spawn(async move {
-            stream
-                .write_all(b"GET /v1/health HTTP/1.1\r\n")
-                .await
-                .unwrap();
+            stream.write_all(b"GET /v1/health HTTP/1.1\r\n").await.unwrap();
             // A byte of a header now and then. Long before the head is too large, the time is up.
             while stream.write_all(b"x").await.is_ok() {
                 let mut piece = [0; 1];
@@ -206,14 +195,8 @@ async fn sec_b03_ambiguous_requests_are_refused_and_the_connection_is_closed() {
         );
         let text = raw(agent.address, request.as_bytes()).await;
         // One refusal at most, and never an answer to what was smuggled in.
-        assert!(
-            text.matches("HTTP/1.1 ").count() <= 1,
-            "{ambiguous:?}: {text}"
-        );
-        assert!(
-            text.is_empty() || answer(&text).status == 400,
-            "{ambiguous:?}: {text}"
-        );
+        assert!(text.matches("HTTP/1.1 ").count() <= 1, "{ambiguous:?}: {text}");
+        assert!(text.is_empty() || answer(&text).status == 400, "{ambiguous:?}: {text}");
     }
 }
 

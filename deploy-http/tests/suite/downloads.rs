@@ -15,11 +15,7 @@ const ETAG: &str = "etag: \"v1\"\r\n";
 /// Serves a package, or the part of it that is asked for.
 fn part(package: &[u8], etag: &str, request: &str) -> Reply {
     let range = header(request, "range").and_then(|range| {
-        let first: usize = range
-            .strip_prefix("bytes=")?
-            .strip_suffix('-')?
-            .parse()
-            .ok()?;
+        let first: usize = range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()?;
         Some(first)
     });
     let Some(first) = range else {
@@ -76,10 +72,7 @@ async fn sec_c02_wrong_bytes_are_refused_and_not_kept() {
         };
         assert_eq!(found, what);
         let error = verifier.verify(context(), source(&url, &package)).await;
-        assert!(matches!(
-            error,
-            Err(VerifyError::Mismatch { what: "MD5", .. })
-        ));
+        assert!(matches!(error, Err(VerifyError::Mismatch { what: "MD5", .. })));
         assert_eq!(kept(cache.path()), [""; 0]);
     }
 }
@@ -131,11 +124,7 @@ async fn a_broken_download_goes_on_where_it_broke_off_when_the_bytes_have_a_name
 
 #[tokio::test]
 async fn a_broken_download_starts_over_when_its_bytes_have_no_strong_name() {
-    for etag in [
-        "",
-        "etag: W/\"v1\"\r\n",
-        "last-modified: Mon, 23 Nov 2026 00:00:00 GMT\r\n",
-    ] {
+    for etag in ["", "etag: W/\"v1\"\r\n", "last-modified: Mon, 23 Nov 2026 00:00:00 GMT\r\n"] {
         let package = bytes(100_000);
         let served = package.clone();
         let server = Server::start(move |number, request| match number {
@@ -238,19 +227,13 @@ async fn a_server_that_recovers_is_waited_for() {
 
 #[tokio::test]
 async fn what_a_server_refuses_is_not_asked_for_again() {
-    for status in [
-        "400 Bad Request",
-        "401 Unauthorized",
-        "403 Forbidden",
-        "404 Not Found",
-        "410 Gone",
-    ] {
+    for status in
+        ["400 Bad Request", "401 Unauthorized", "403 Forbidden", "404 Not Found", "410 Gone"]
+    {
         let server = Server::start(move |_, _| Reply::status(status, "")).await;
         let cache = tempfile::tempdir().unwrap();
         let verifier = verifier(cache.path()).build().unwrap();
-        let error = verifier
-            .verify(context(), source(&server.url("/a"), b""))
-            .await;
+        let error = verifier.verify(context(), source(&server.url("/a"), b"")).await;
         let Err(VerifyError::Refused { reason, .. }) = error else {
             panic!("{error:?}");
         };
@@ -274,10 +257,7 @@ async fn a_server_that_never_recovers_is_given_up() {
         let verifier = verifier(cache.path()).tries(3).build().unwrap();
         let source = source(&server.url("/a"), &[b'x'; 100]);
         let error = verifier.verify(context(), source).await.unwrap_err();
-        assert!(
-            matches!(error, VerifyError::Unreachable { .. }),
-            "{error:?}"
-        );
+        assert!(matches!(error, VerifyError::Unreachable { .. }), "{error:?}");
         assert!(error.retry().is_worth_it());
         assert_eq!(server.connections(), 3);
         assert_eq!(kept(cache.path()), [""; 0]);
@@ -291,22 +271,14 @@ async fn nobody_at_the_address_is_unreachable() {
     drop(address);
     let cache = tempfile::tempdir().unwrap();
     let verifier = verifier(cache.path()).tries(2).build().unwrap();
-    let error = verifier
-        .verify(context(), source(&url, b""))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, VerifyError::Unreachable { .. }),
-        "{error:?}"
-    );
+    let error = verifier.verify(context(), source(&url, b"")).await.unwrap_err();
+    assert!(matches!(error, VerifyError::Unreachable { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_silent_server_is_given_up() {
-    let stalls: [fn() -> Reply; 2] = [
-        || Reply::raw("").then_stall(),
-        || Reply::ok(&[b'x'; 100]).cut(50).then_stall(),
-    ];
+    let stalls: [fn() -> Reply; 2] =
+        [|| Reply::raw("").then_stall(), || Reply::ok(&[b'x'; 100]).cut(50).then_stall()];
     for reply in stalls {
         let server = Server::start(move |_, _| reply()).await;
         let cache = tempfile::tempdir().unwrap();
@@ -317,10 +289,7 @@ async fn a_silent_server_is_given_up() {
             .unwrap();
         let source = source(&server.url("/a"), &[b'x'; 100]);
         let error = verifier.verify(context(), source).await.unwrap_err();
-        assert!(
-            matches!(error, VerifyError::Unreachable { .. }),
-            "{error:?}"
-        );
+        assert!(matches!(error, VerifyError::Unreachable { .. }), "{error:?}");
     }
 }
 
@@ -360,10 +329,7 @@ async fn a_package_beyond_the_limit_is_refused_announced_or_not() {
         let verifier = verifier(cache.path()).max_size(1000).build().unwrap();
         let source = source(&server.url("/a"), &[b'x'; 1001]);
         let error = verifier.verify(context(), source).await.unwrap_err();
-        assert!(
-            matches!(error, VerifyError::TooLarge { limit: 1000, .. }),
-            "{error:?}"
-        );
+        assert!(matches!(error, VerifyError::TooLarge { limit: 1000, .. }), "{error:?}");
         assert_eq!(kept(cache.path()), [""; 0]);
     }
     let cache = tempfile::tempdir().unwrap();
@@ -384,19 +350,14 @@ async fn a_wrong_size_is_noticed_before_the_bytes_come() {
         let verifier = verifier(cache.path()).build().unwrap();
         let source = pinned(&server.url("/a"), &[b'x'; 100]);
         let error = verifier.verify(context(), source).await.unwrap_err();
-        assert!(
-            matches!(error, VerifyError::Mismatch { what: "size", .. }),
-            "{error:?}"
-        );
+        assert!(matches!(error, VerifyError::Mismatch { what: "size", .. }), "{error:?}");
     }
 }
 
 #[tokio::test]
 async fn nothing_is_inflated_on_the_way() {
     // What a server calls a gzip encoding stays as it is: the digest is that of the archive.
-    let archive = [
-        0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    ];
+    let archive = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let server =
         Server::start(move |_, _| Reply::with("200 OK", "content-encoding: gzip\r\n", &archive))
             .await;
@@ -434,11 +395,8 @@ async fn sec_b05_no_error_shows_a_query_or_a_token() {
         let cache = tempfile::tempdir().unwrap();
         let authority = server.address.to_string();
         let token = Secret::new("canary-token-0123456789");
-        let verifier = verifier(cache.path())
-            .bearer_for(&authority, token)
-            .tries(2)
-            .build()
-            .unwrap();
+        let verifier =
+            verifier(cache.path()).bearer_for(&authority, token).tries(2).build().unwrap();
         let source = source(&server.url("/a?sig=canary"), b"package");
         let error = verifier.verify(context(), source).await.unwrap_err();
         let failure = deploy_core::Failure::from(&error);
@@ -447,10 +405,7 @@ async fn sec_b05_no_error_shows_a_query_or_a_token() {
         // It was sent, though.
         let request = &server.requests()[0];
         assert!(request.starts_with("GET /a?sig=canary "));
-        assert_eq!(
-            header(request, "authorization"),
-            Some("Bearer canary-token-0123456789")
-        );
+        assert_eq!(header(request, "authorization"), Some("Bearer canary-token-0123456789"));
     }
 }
 
@@ -466,22 +421,13 @@ async fn https_without_root_certificates_says_what_is_missing() {
 #[test]
 fn what_is_no_certificate_or_token_is_refused_and_not_repeated() {
     let cache = tempfile::tempdir().unwrap();
-    for pem in [
-        "",
-        "canary",
-        "-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----\n",
-    ] {
+    for pem in ["", "canary", "-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----\n"] {
         let built = verifier(cache.path()).root_certificate_pem(pem).build();
-        assert!(matches!(
-            built,
-            Err(deploy_http::ConfigureError::RootCertificate { .. })
-        ));
+        assert!(matches!(built, Err(deploy_http::ConfigureError::RootCertificate { .. })));
     }
     for token in ["", "canary with spaces", "canary\r\nx: y"] {
         let token = Secret::new(token);
-        let built = HttpVerifier::builder(cache.path())
-            .bearer_for("h:1", token)
-            .build();
+        let built = HttpVerifier::builder(cache.path()).bearer_for("h:1", token).build();
         let refused = built.unwrap_err();
         assert!(!format!("{refused} {refused:?}").contains("canary"));
     }

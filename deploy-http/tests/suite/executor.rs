@@ -36,21 +36,14 @@ fn succeeded(host: usize) -> HostResult {
 #[tokio::test]
 async fn a_task_is_carried_out_and_its_facts_are_passed_on() {
     let hosts = ScriptedExecutor::new()
-        .with_host(
-            samples::host(1),
-            HostScript::succeed().with_steps(&Step::ALL),
-        )
+        .with_host(samples::host(1), HostScript::succeed().with_steps(&Step::ALL))
         .with_host(samples::host(2), HostScript::fail(FailureCode::HookFailed));
     let agent = Agent::with_hosts(hosts).await;
     let executor = executor(agent.address).build().unwrap();
     let (cx, facts) = watched();
     let task = task("t-1", &endpoint(agent.address), 3);
     let report = executor.execute(cx, task.clone()).await.unwrap();
-    let expected = [
-        HostStatus::Succeeded,
-        HostStatus::Failed,
-        HostStatus::Succeeded,
-    ];
+    let expected = [HostStatus::Succeeded, HostStatus::Failed, HostStatus::Succeeded];
     assert_eq!(statuses(&report), expected);
     assert_eq!(report.hosts[0], succeeded(1));
     let facts = std::mem::take(&mut *facts.lock().unwrap());
@@ -63,21 +56,13 @@ async fn a_task_is_carried_out_and_its_facts_are_passed_on() {
     });
     let names: Vec<&str> = of_first.map(Fact::name).collect();
     assert_eq!(names.len(), 2 + 2 * Step::ALL.len());
-    assert_eq!(
-        (names[0], names[names.len() - 1]),
-        ("host_started", "host_finished")
-    );
+    assert_eq!((names[0], names[names.len() - 1]), ("host_started", "host_finished"));
     for host in &report.hosts {
-        let finished = Fact::HostFinished {
-            result: host.clone(),
-        };
+        let finished = Fact::HostFinished { result: host.clone() };
         assert_eq!(facts.iter().filter(|fact| **fact == finished).count(), 1);
     }
     // The same task again gives the report that there is.
-    let again = executor
-        .execute(context().with_attempt(2), task)
-        .await
-        .unwrap();
+    let again = executor.execute(context().with_attempt(2), task).await.unwrap();
     assert_eq!(again, report);
     assert_eq!(agent.hosts.executions(&samples::host(1)), 1);
 }
@@ -108,17 +93,9 @@ async fn f06_a_network_that_breaks_anywhere_changes_nothing_but_the_time() {
 #[tokio::test]
 async fn f06_a_stream_that_falls_silent_is_taken_up_anew() {
     let agent = Agent::start().await;
-    let faults = [
-        Fault::Pass,
-        Fault::Stall(0),
-        Fault::Stall(300),
-        Fault::Stall(900),
-    ];
+    let faults = [Fault::Pass, Fault::Stall(0), Fault::Stall(300), Fault::Stall(900)];
     let proxy = Proxy::start(agent.address, faults).await;
-    let executor = executor(proxy.address)
-        .quiet_after(Duration::from_millis(50))
-        .build()
-        .unwrap();
+    let executor = executor(proxy.address).quiet_after(Duration::from_millis(50)).build().unwrap();
     let task = task("t-1", &endpoint(proxy.address), 3);
     let report = executor.execute(context(), task).await.unwrap();
     assert!(report.succeeded());
@@ -129,18 +106,9 @@ async fn an_agent_that_is_not_there_is_unreachable_and_nothing_was_started() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let executor = executor(address)
-        .retry_window(Duration::from_millis(50))
-        .build()
-        .unwrap();
-    let error = executor
-        .execute(context(), task("t-1", &endpoint(address), 1))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, ExecuteError::Unreachable { .. }),
-        "{error:?}"
-    );
+    let executor = executor(address).retry_window(Duration::from_millis(50)).build().unwrap();
+    let error = executor.execute(context(), task("t-1", &endpoint(address), 1)).await.unwrap_err();
+    assert!(matches!(error, ExecuteError::Unreachable { .. }), "{error:?}");
     assert!(error.retry().is_worth_it());
 }
 
@@ -148,10 +116,8 @@ async fn an_agent_that_is_not_there_is_unreachable_and_nothing_was_started() {
 async fn an_agent_that_may_have_the_task_is_not_called_unreachable() {
     // Connections come about, and break before an answer.
     let server = Server::start(|_, _| Reply::raw("")).await;
-    let executor = executor(server.address)
-        .retry_window(Duration::from_millis(50))
-        .build()
-        .unwrap();
+    let executor =
+        executor(server.address).retry_window(Duration::from_millis(50)).build().unwrap();
     let task = task("t-1", &endpoint(server.address), 1);
     let error = executor.execute(context(), task).await.unwrap_err();
     assert!(matches!(error, ExecuteError::Lost { .. }), "{error:?}");
@@ -181,25 +147,16 @@ fn stream(task: &str, facts: impl IntoIterator<Item = Fact>) -> Reply {
         let data = serde_json::to_string(&event).unwrap();
         body.push_str(&format!("id: {number}\nevent: {name}\ndata: {data}\n\n"));
     }
-    Reply::with(
-        "200 OK",
-        "content-type: text/event-stream\r\n",
-        body.as_bytes(),
-    )
+    Reply::with("200 OK", "content-type: text/event-stream\r\n", body.as_bytes())
 }
 
 fn finished() -> Fact {
     let outcome = deploy_core::model::Outcome::Succeeded;
-    Fact::Finished {
-        outcome,
-        failure: None,
-    }
+    Fact::Finished { outcome, failure: None }
 }
 
 fn host_finished(host: usize) -> Fact {
-    Fact::HostFinished {
-        result: succeeded(host),
-    }
+    Fact::HostFinished { result: succeeded(host) }
 }
 
 fn is_submit(request: &str) -> bool {
@@ -218,10 +175,7 @@ async fn a_busy_agent_is_asked_again_and_a_refusal_is_final() {
     .await;
     let executor = executor(server.address).build().unwrap();
     let at = endpoint(server.address);
-    let report = executor
-        .execute(context(), task("t-1", &at, 1))
-        .await
-        .unwrap();
+    let report = executor.execute(context(), task("t-1", &at, 1)).await.unwrap();
     assert!(report.succeeded());
     assert_eq!(server.requests().len(), 5);
 
@@ -234,9 +188,7 @@ async fn a_busy_agent_is_asked_again_and_a_refusal_is_final() {
         ("422 Unprocessable Content", "invalid"),
     ] {
         let server = Server::start(move |_, _| problem(status, kind, "the detail")).await;
-        let executor = crate::support::agent::executor(server.address)
-            .build()
-            .unwrap();
+        let executor = crate::support::agent::executor(server.address).build().unwrap();
         let task = task("t-1", &endpoint(server.address), 1);
         let error = executor.execute(context(), task).await.unwrap_err();
         let ExecuteError::Rejected { reason } = &error else {
@@ -253,9 +205,7 @@ async fn the_faults_of_a_refused_task_are_in_the_reason() {
     let other = task("t-1", &endpoint(agent.address), 1);
     agent.node.accept(other).await.unwrap();
     let executor = executor(agent.address).build().unwrap();
-    let error = executor
-        .execute(context(), task("t-1", &endpoint(agent.address), 2))
-        .await;
+    let error = executor.execute(context(), task("t-1", &endpoint(agent.address), 2)).await;
     let Err(ExecuteError::Rejected { reason }) = error else {
         panic!("{error:?}");
     };
@@ -267,10 +217,7 @@ async fn a_token_that_the_agent_does_not_believe_or_that_may_only_read_is_refuse
     let agent = Agent::start().await;
     let at = endpoint(agent.address);
     for (token, status) in [(READ, "403"), ("some-other-token-0123", "401")] {
-        let executor = HttpExecutor::builder()
-            .token(&at, Secret::new(token))
-            .build()
-            .unwrap();
+        let executor = HttpExecutor::builder().token(&at, Secret::new(token)).build().unwrap();
         let error = executor.execute(context(), task("t-1", &at, 1)).await;
         let Err(ExecuteError::Rejected { reason }) = error else {
             panic!("{error:?}");
@@ -285,16 +232,10 @@ async fn an_endpoint_without_a_token_or_against_the_policy_is_not_contacted() {
     let canary = Server::canary().await;
     let at = endpoint(canary.address);
     let without = HttpExecutor::builder().build().unwrap();
-    let against = executor(canary.address)
-        .policy(UrlPolicy::new())
-        .build()
-        .unwrap();
+    let against = executor(canary.address).policy(UrlPolicy::new()).build().unwrap();
     for executor in [without, against] {
         let error = executor.execute(context(), task("t-1", &at, 1)).await;
-        assert!(
-            matches!(error, Err(ExecuteError::Rejected { .. })),
-            "{error:?}"
-        );
+        assert!(matches!(error, Err(ExecuteError::Rejected { .. })), "{error:?}");
     }
     let mut mixed = task("t-1", &at, 2);
     mixed.hosts[1].endpoint = endpoint("127.0.0.1:1".parse().unwrap());
@@ -303,10 +244,7 @@ async fn an_endpoint_without_a_token_or_against_the_policy_is_not_contacted() {
     let executor = executor(canary.address).build().unwrap();
     for task in [mixed, nobody] {
         let error = executor.execute(context(), task).await;
-        assert!(
-            matches!(error, Err(ExecuteError::Rejected { .. })),
-            "{error:?}"
-        );
+        assert!(matches!(error, Err(ExecuteError::Rejected { .. })), "{error:?}");
     }
     assert_eq!(canary.connections(), 0);
 }
@@ -314,15 +252,7 @@ async fn an_endpoint_without_a_token_or_against_the_policy_is_not_contacted() {
 #[tokio::test]
 async fn an_agent_that_lost_the_task_gets_it_again() {
     let server = Server::start(|number, request| match (number, is_submit(request)) {
-        (1, _) => stream(
-            "t-1",
-            [
-                Fact::HostStarted {
-                    host: samples::host(1),
-                },
-                host_finished(1),
-            ],
-        ),
+        (1, _) => stream("t-1", [Fact::HostStarted { host: samples::host(1) }, host_finished(1)]),
         (2, _) => problem("404 Not Found", "unknown-task", "no task t-1 is known"),
         (_, true) => Reply::status("202 Accepted", ""),
         (_, false) => stream("t-1", [host_finished(1), host_finished(2), finished()]),
@@ -330,10 +260,7 @@ async fn an_agent_that_lost_the_task_gets_it_again() {
     .await;
     let executor = executor(server.address).build().unwrap();
     let (cx, facts) = watched();
-    let report = executor
-        .execute(cx, task("t-1", &endpoint(server.address), 2))
-        .await
-        .unwrap();
+    let report = executor.execute(cx, task("t-1", &endpoint(server.address), 2)).await.unwrap();
     assert!(report.succeeded());
     let requests = server.requests();
     assert!(is_submit(&requests[0]) && is_submit(&requests[3]));
@@ -358,10 +285,8 @@ async fn an_agent_that_is_not_heard_of_any_more_is_lost() {
             false => answer(),
         })
         .await;
-        let executor = executor(server.address)
-            .lost_after(Duration::from_millis(50))
-            .build()
-            .unwrap();
+        let executor =
+            executor(server.address).lost_after(Duration::from_millis(50)).build().unwrap();
         let task = task("t-1", &endpoint(server.address), 1);
         let error = executor.execute(context(), task).await.unwrap_err();
         assert!(matches!(error, ExecuteError::Lost { .. }), "{error:?}");
@@ -381,9 +306,7 @@ async fn an_agent_that_speaks_of_unknown_things_is_lost_and_not_believed() {
     })
     .await;
     let executor = executor(server.address).build().unwrap();
-    let error = executor
-        .execute(context(), task("t-1", &endpoint(server.address), 1))
-        .await;
+    let error = executor.execute(context(), task("t-1", &endpoint(server.address), 1)).await;
     assert!(matches!(error, Err(ExecuteError::Lost { .. })), "{error:?}");
 }
 
@@ -392,44 +315,26 @@ async fn sec_a07_an_agent_is_believed_about_the_hosts_of_its_task_only() {
     let server = Server::start(|_, request| match is_submit(request) {
         true => Reply::status("202 Accepted", ""),
         false => {
-            let foreign = Fact::HostStarted {
-                host: samples::host(9),
-            };
+            let foreign = Fact::HostStarted { host: samples::host(9) };
             let output = Fact::Output {
                 host: samples::host(9),
                 step: Step::BeforeSwitch,
                 text: "../../etc/passwd".to_owned(),
             };
-            let facts = [
-                foreign,
-                output,
-                host_finished(9),
-                host_finished(1),
-                finished(),
-            ];
+            let facts = [foreign, output, host_finished(9), host_finished(1), finished()];
             stream("t-1", facts)
         }
     })
     .await;
     let executor = executor(server.address).build().unwrap();
     let (cx, facts) = watched();
-    let report = executor
-        .execute(cx, task("t-1", &endpoint(server.address), 2))
-        .await
-        .unwrap();
+    let report = executor.execute(cx, task("t-1", &endpoint(server.address), 2)).await.unwrap();
     // A host without a word is unknown, never succeeded, and is reported as such.
-    assert_eq!(
-        statuses(&report),
-        [HostStatus::Succeeded, HostStatus::Unknown]
-    );
+    assert_eq!(statuses(&report), [HostStatus::Succeeded, HostStatus::Unknown]);
     let failure = report.hosts[1].failure.as_ref().unwrap();
     assert_eq!(failure.code, FailureCode::Unknown);
     let facts = facts.lock().unwrap();
-    let expected = report
-        .hosts
-        .iter()
-        .cloned()
-        .map(|result| Fact::HostFinished { result });
+    let expected = report.hosts.iter().cloned().map(|result| Fact::HostFinished { result });
     assert_eq!(*facts, expected.collect::<Vec<_>>());
 }
 
@@ -438,15 +343,7 @@ async fn sec_a07_events_of_another_task_are_ignored() {
     let server = Server::start(|number, request| match (number, is_submit(request)) {
         (_, true) => Reply::status("202 Accepted", ""),
         (1, _) => stream("t-2", [host_finished(1), finished()]),
-        _ => stream(
-            "t-1",
-            [
-                Fact::HostStarted {
-                    host: samples::host(1),
-                },
-                finished(),
-            ],
-        ),
+        _ => stream("t-1", [Fact::HostStarted { host: samples::host(1) }, finished()]),
     })
     .await;
     let executor = executor(server.address).build().unwrap();
@@ -489,10 +386,7 @@ async fn cancelling_reaches_the_agent_and_its_report_comes_back() {
     agent.hosts.hanging(&samples::host(2)).await;
     cancel.cancel("wrong version");
     let report = running.await.unwrap().unwrap();
-    assert_eq!(
-        statuses(&report),
-        [HostStatus::Succeeded, HostStatus::Cancelled]
-    );
+    assert_eq!(statuses(&report), [HostStatus::Succeeded, HostStatus::Cancelled]);
     let state = agent.node.status(&id).await.unwrap();
     assert_eq!(state.cancel.as_deref(), Some("wrong version"));
 }
@@ -503,10 +397,7 @@ async fn a_deadline_that_passes_cancels_the_task_at_the_agent() {
     let agent = Agent::with_hosts(hosts).await;
     let executor = executor(agent.address).build().unwrap();
     let cx = context().with_deadline(Instant::now() + Duration::from_millis(100));
-    let report = executor
-        .execute(cx, task("t-1", &endpoint(agent.address), 1))
-        .await
-        .unwrap();
+    let report = executor.execute(cx, task("t-1", &endpoint(agent.address), 1)).await.unwrap();
     assert_eq!(statuses(&report), [HostStatus::Cancelled]);
 }
 
@@ -517,9 +408,7 @@ async fn what_is_cancelled_before_it_was_given_is_not_given() {
     let cancel = CancelToken::new();
     cancel.cancel("never mind");
     let cx = context().with_cancel(cancel);
-    let error = executor
-        .execute(cx, task("t-1", &endpoint(canary.address), 1))
-        .await;
+    let error = executor.execute(cx, task("t-1", &endpoint(canary.address), 1)).await;
     assert!(matches!(error, Err(ExecuteError::Cancelled)), "{error:?}");
     assert_eq!(canary.connections(), 0);
 }
@@ -554,10 +443,8 @@ async fn a_cancelled_task_whose_report_does_not_come_is_lost() {
         }
     })
     .await;
-    let executor = executor(server.address)
-        .cancel_grace(Duration::from_millis(50))
-        .build()
-        .unwrap();
+    let executor =
+        executor(server.address).cancel_grace(Duration::from_millis(50)).build().unwrap();
     let cancel = CancelToken::new();
     let cx = context().with_cancel(cancel.clone());
     let task = task("t-1", &endpoint(server.address), 1);
@@ -577,9 +464,7 @@ async fn a_cancelled_task_whose_report_does_not_come_is_lost() {
 async fn sec_b05_no_error_and_no_debug_shows_a_token() {
     let server = Server::start(|_, _| problem("401 Unauthorized", "unauthenticated", "who?")).await;
     let executor = executor(server.address).build().unwrap();
-    let error = executor
-        .execute(context(), task("t-1", &endpoint(server.address), 1))
-        .await;
+    let error = executor.execute(context(), task("t-1", &endpoint(server.address), 1)).await;
     let error = error.unwrap_err();
     let failure = deploy_core::Failure::from(&error);
     let shown = format!(
@@ -588,8 +473,5 @@ async fn sec_b05_no_error_and_no_debug_shows_a_token() {
     );
     assert!(!shown.contains("canary"), "{shown}");
     let bearer = format!("Bearer {DEPLOY}");
-    assert_eq!(
-        header(&server.requests()[0], "authorization"),
-        Some(bearer.as_str())
-    );
+    assert_eq!(header(&server.requests()[0], "authorization"), Some(bearer.as_str()));
 }

@@ -14,9 +14,7 @@ use crate::support::agent::{Agent, DEPLOY, endpoint, task};
 use crate::support::client::Request;
 
 fn golden(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
     serde_json::from_str(&text).unwrap()
 }
@@ -52,16 +50,9 @@ fn the_events_of_a_task_are_written_and_read_as_the_file_has_them() {
         .with_step(Step::BeforeSwitch)
         .with_output("no such table\n");
     let facts = [
-        Fact::TaskAccepted {
-            task: Box::new(release_task()),
-        },
-        Fact::HostStarted {
-            host: samples::host(1),
-        },
-        Fact::StepStarted {
-            host: samples::host(1),
-            step: Step::Unpack,
-        },
+        Fact::TaskAccepted { task: Box::new(release_task()) },
+        Fact::HostStarted { host: samples::host(1) },
+        Fact::StepStarted { host: samples::host(1), step: Step::Unpack },
         Fact::StepFinished {
             host: samples::host(1),
             step: Step::Unpack,
@@ -81,13 +72,8 @@ fn the_events_of_a_task_are_written_and_read_as_the_file_has_them() {
         Fact::HostFinished {
             result: HostResult::failed(samples::host(2), HostStatus::Failed, failure.clone()),
         },
-        Fact::CancelRequested {
-            reason: "wrong version".to_owned(),
-        },
-        Fact::Finished {
-            outcome: Outcome::Failed,
-            failure: Some(failure),
-        },
+        Fact::CancelRequested { reason: "wrong version".to_owned() },
+        Fact::Finished { outcome: Outcome::Failed, failure: Some(failure) },
     ];
     let event = |(number, fact)| {
         let at = "2026-11-23T02:00:00.000001Z".parse().unwrap();
@@ -108,9 +94,7 @@ async fn problems_are_written_as_the_file_has_them() {
         Request::new("GET", "/v1/health"),
         Request::new("GET", "/v1/tasks/t-9").token(DEPLOY),
         Request::new("POST", "/v1/tasks").token(DEPLOY).json("{"),
-        Request::new("POST", "/v1/tasks")
-            .token(DEPLOY)
-            .json(invalid),
+        Request::new("POST", "/v1/tasks").token(DEPLOY).json(invalid),
     ] {
         let answer = request.send(agent.address).await;
         answer.problem();

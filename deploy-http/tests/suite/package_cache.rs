@@ -33,23 +33,16 @@ async fn a_kept_package_is_found_by_its_sha256_and_not_fetched_again() {
 #[tokio::test]
 async fn sec_c01_a_kept_package_is_never_found_by_its_md5() {
     // The pair of Wang, Feng, Lai and Yu (2004): two texts with one MD5.
-    let good = hex(
-        "d131dd02c5e6eec4693d9a0698aff95c2fcab58712467eab4004583eb8fb7f89\
+    let good = hex("d131dd02c5e6eec4693d9a0698aff95c2fcab58712467eab4004583eb8fb7f89\
          55ad340609f4b30283e488832571415a085125e8f7cdc99fd91dbdf280373c5b\
          d8823e3156348f5bae6dacd436c919c6dd53e2b487da03fd02396306d248cda0\
-         e99f33420f577ee8ce54b67080a80d1ec69821bcb6a8839396f9652b6ff72a70",
-    );
-    let evil = hex(
-        "d131dd02c5e6eec4693d9a0698aff95c2fcab50712467eab4004583eb8fb7f89\
+         e99f33420f577ee8ce54b67080a80d1ec69821bcb6a8839396f9652b6ff72a70");
+    let evil = hex("d131dd02c5e6eec4693d9a0698aff95c2fcab50712467eab4004583eb8fb7f89\
          55ad340609f4b30283e4888325f1415a085125e8f7cdc99fd91dbd7280373c5b\
          d8823e3156348f5bae6dacd436c919c6dd53e23487da03fd02396306d248cda0\
-         e99f33420f577ee8ce54b67080280d1ec69821bcb6a8839396f965ab6ff72a70",
-    );
+         e99f33420f577ee8ce54b67080280d1ec69821bcb6a8839396f965ab6ff72a70");
     assert_eq!(Md5Digest::of(&good), Md5Digest::of(&evil));
-    assert_eq!(
-        Md5Digest::of(&good).to_string(),
-        "79054025255fb1a26e4bc422aef54eb4"
-    );
+    assert_eq!(Md5Digest::of(&good).to_string(), "79054025255fb1a26e4bc422aef54eb4");
     let (first, then) = (good.clone(), evil.clone());
     let server = Server::start(move |number, _| match number {
         0 => Reply::ok(&first),
@@ -59,15 +52,9 @@ async fn sec_c01_a_kept_package_is_never_found_by_its_md5() {
     let cache = tempfile::tempdir().unwrap();
     let verifier = verifier(cache.path()).build().unwrap();
     let url = server.url("/a");
-    verifier
-        .verify(context(), pinned(&url, &good))
-        .await
-        .unwrap();
+    verifier.verify(context(), pinned(&url, &good)).await.unwrap();
     // By MD5 alone it is fetched anew, whatever is kept.
-    let found = verifier
-        .verify(context(), source(&url, &good))
-        .await
-        .unwrap();
+    let found = verifier.verify(context(), source(&url, &good)).await.unwrap();
     assert_eq!(content(&found.file), evil);
     // With a SHA-256 the twin is refused, and the good one is found.
     let other = PackageSource::new(PackageUrl::new(&url).unwrap(), digests(&good).md5)
@@ -75,20 +62,9 @@ async fn sec_c01_a_kept_package_is_never_found_by_its_md5() {
     let found = verifier.verify(context(), other).await.unwrap();
     assert_eq!(content(&found.file), good);
     let fresh = tempfile::tempdir().unwrap();
-    let verifier = crate::support::package::verifier(fresh.path())
-        .build()
-        .unwrap();
-    let error = verifier
-        .verify(context(), pinned(&url, &good))
-        .await
-        .unwrap_err();
-    assert!(matches!(
-        error,
-        VerifyError::Mismatch {
-            what: "SHA-256",
-            ..
-        }
-    ));
+    let verifier = crate::support::package::verifier(fresh.path()).build().unwrap();
+    let error = verifier.verify(context(), pinned(&url, &good)).await.unwrap_err();
+    assert!(matches!(error, VerifyError::Mismatch { what: "SHA-256", .. }));
 }
 
 #[tokio::test]
@@ -102,10 +78,7 @@ async fn a_kept_package_does_not_excuse_another_md5_or_size() {
     let error = verifier.verify(context(), other_md5).await.unwrap_err();
     assert!(matches!(error, VerifyError::Mismatch { what: "MD5", .. }));
     let error = verifier.verify(context(), good.clone().with_size(8)).await;
-    assert!(matches!(
-        error,
-        Err(VerifyError::Mismatch { what: "size", .. })
-    ));
+    assert!(matches!(error, Err(VerifyError::Mismatch { what: "size", .. })));
     // Neither was a reason to throw the package away.
     verifier.verify(context(), good).await.unwrap();
     assert_eq!(server.requests().len(), 1);
@@ -120,10 +93,7 @@ async fn a_damaged_package_is_noticed_removed_and_fetched_again() {
     let verifier = verifier(cache.path()).build().unwrap();
     let source = pinned(&server.url("/a"), &package);
     verifier.verify(context(), source.clone()).await.unwrap();
-    let path = cache
-        .path()
-        .join("sha256")
-        .join(digests(&package).sha256.to_string());
+    let path = cache.path().join("sha256").join(digests(&package).sha256.to_string());
     let mut flipped = package.clone();
     flipped[599_999] ^= 0x80;
     for damage in [flipped, package[..10].to_vec(), Vec::new()] {
@@ -208,12 +178,8 @@ async fn what_was_not_used_for_longest_goes_when_there_is_too_much() {
     .await;
     let cache = tempfile::tempdir().unwrap();
     let verifier = verifier(cache.path()).cache_size(250).build().unwrap();
-    let package = |name: &str| {
-        pinned(
-            &server.url(&format!("/{name}")),
-            name.repeat(100).as_bytes(),
-        )
-    };
+    let package =
+        |name: &str| pinned(&server.url(&format!("/{name}")), name.repeat(100).as_bytes());
     let path = |name: &str| {
         let sha256 = digests(name.repeat(100).as_bytes()).sha256;
         cache.path().join("sha256").join(sha256.to_string())
@@ -260,27 +226,16 @@ async fn the_same_bytes_are_fetched_once_however_many_want_them() {
 #[tokio::test]
 async fn sec_d06_files_of_this_machine_are_packages_only_where_that_is_allowed() {
     let directory = tempfile::tempdir().unwrap();
-    let (cache, file) = (
-        directory.path().join("cache"),
-        directory.path().join("app.jar"),
-    );
+    let (cache, file) = (directory.path().join("cache"), directory.path().join("app.jar"));
     let package = bytes(700_000);
     fs::write(&file, &package).unwrap();
     let url = |path: &std::path::Path| format!("file://{}", path.display());
     let closed = verifier(&cache).build().unwrap();
-    let error = closed
-        .verify(context(), pinned(&url(&file), &package))
-        .await;
-    assert!(
-        matches!(error, Err(VerifyError::Refused { .. })),
-        "{error:?}"
-    );
+    let error = closed.verify(context(), pinned(&url(&file), &package)).await;
+    assert!(matches!(error, Err(VerifyError::Refused { .. })), "{error:?}");
 
     let open = verifier(&cache).allow_file_urls().build().unwrap();
-    let found = open
-        .verify(context(), source(&url(&file), &package))
-        .await
-        .unwrap();
+    let found = open.verify(context(), source(&url(&file), &package)).await.unwrap();
     // It is a copy: the file may change.
     fs::write(&file, b"other").unwrap();
     assert_eq!(content(&found.file), package);
@@ -295,11 +250,7 @@ async fn sec_d06_files_of_this_machine_are_packages_only_where_that_is_allowed()
         };
         assert_eq!(reason, wanted);
     }
-    let small = verifier(&cache)
-        .allow_file_urls()
-        .max_size(3)
-        .build()
-        .unwrap();
+    let small = verifier(&cache).allow_file_urls().max_size(3).build().unwrap();
     let error = small.verify(context(), source(&url(&file), b"other")).await;
     assert!(matches!(error, Err(VerifyError::TooLarge { .. })));
 }
@@ -310,20 +261,12 @@ async fn a_cache_that_cannot_be_written_is_an_error_of_storage() {
     let cache = tempfile::tempdir().unwrap();
     let broken = verifier(cache.path()).build().unwrap();
     fs::remove_dir_all(cache.path().join("sha256")).unwrap();
-    let error = broken
-        .verify(context(), source(&server.url("/a"), b"package"))
-        .await;
-    assert!(
-        matches!(error, Err(VerifyError::Storage { .. })),
-        "{error:?}"
-    );
+    let error = broken.verify(context(), source(&server.url("/a"), b"package")).await;
+    assert!(matches!(error, Err(VerifyError::Storage { .. })), "{error:?}");
     let file = cache.path().join("file");
     fs::write(&file, b"").unwrap();
     let built = HttpVerifier::builder(&file).build();
-    assert!(matches!(
-        built,
-        Err(deploy_http::ConfigureError::Cache { .. })
-    ));
+    assert!(matches!(built, Err(deploy_http::ConfigureError::Cache { .. })));
 }
 
 /// A download of 64 MiB, in a process of its own, since others of this test would be measured too.
@@ -340,10 +283,7 @@ fn sec_c02_memory_does_not_grow_with_the_package() {
         assert!(status.success());
         return;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let small = fetch_zeros(1).await;
         let large = fetch_zeros(64).await;
@@ -383,11 +323,7 @@ async fn fetch_zeros(mebibytes: u64) -> u64 {
     serving.await.unwrap();
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.unwrap()
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .unwrap()
+    line.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 fn hex(text: &str) -> Vec<u8> {

@@ -19,19 +19,14 @@ async fn ask(
     let policy = UrlPolicy::new().allow_loopback();
     let prober = HttpProber::builder().policy(policy).build().unwrap();
     let url = Url::parse(&server.url("/health?token=canary")).unwrap();
-    prober
-        .probe(context(), ProbeQuestion::new(url, timeout, max_body))
-        .await
+    prober.probe(context(), ProbeQuestion::new(url, timeout, max_body)).await
 }
 
 #[tokio::test]
 async fn status_and_body_are_given_as_they_came() {
-    for (status, expected) in [
-        ("200 OK", 200),
-        ("404 Not Found", 404),
-        ("500 Broken", 500),
-        ("302 Found", 302),
-    ] {
+    for (status, expected) in
+        [("200 OK", 200), ("404 Not Found", 404), ("500 Broken", 500), ("302 Found", 302)]
+    {
         let canary = Server::canary().await;
         let location = format!("location: {}\r\n", canary.url("/"));
         let server = Server::start(move |_, _| Reply::with(status, &location, b"body")).await;
@@ -81,18 +76,11 @@ async fn sec_d04_nothing_is_inflated_and_heads_have_a_limit() {
 
 #[tokio::test]
 async fn nonsense_is_no_answer_and_no_error_shows_the_query() {
-    for reply in [
-        Reply::raw("nonsense"),
-        Reply::raw(""),
-        Reply::ok(b"body").cut(1).then_reset(),
-    ] {
+    for reply in [Reply::raw("nonsense"), Reply::raw(""), Reply::ok(b"body").cut(1).then_reset()] {
         let server = Server::start(move |_, _| reply.clone()).await;
         let error = ask(&server, LONG, 100).await.unwrap_err();
         assert!(matches!(error, ProbeError::Unreachable { .. }), "{error:?}");
-        assert!(
-            !format!("{error} {error:?}").contains("canary"),
-            "{error:?}"
-        );
+        assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
         assert_eq!(server.connections(), 1);
     }
 }

@@ -15,26 +15,15 @@ fn to(location: &str) -> Reply {
 async fn sec_d03_no_redirect_is_followed_by_default() {
     let canary = Server::canary().await;
     let target = canary.url("/b");
-    for status in [
-        "301 Moved",
-        "302 Found",
-        "303 See Other",
-        "307 Temporary",
-        "308 Permanent",
-    ] {
+    for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"] {
         let target = target.clone();
         let server =
             Server::start(move |_, _| Reply::status(status, &format!("location: {target}\r\n")))
                 .await;
         let cache = tempfile::tempdir().unwrap();
         let verifier = verifier(cache.path()).build().unwrap();
-        let error = verifier
-            .verify(context(), source(&server.url("/a"), b"found"))
-            .await;
-        assert!(
-            matches!(error, Err(VerifyError::Refused { .. })),
-            "{error:?}"
-        );
+        let error = verifier.verify(context(), source(&server.url("/a"), b"found")).await;
+        assert!(matches!(error, Err(VerifyError::Refused { .. })), "{error:?}");
         assert_eq!(server.requests().len(), 1);
     }
     assert_eq!(canary.connections(), 0);
@@ -51,13 +40,9 @@ async fn sec_d03_redirects_are_followed_so_far_and_no_further() {
         }
     })
     .await;
-    for (allowed, hops, reached) in [
-        (0, 1, false),
-        (1, 1, true),
-        (1, 2, false),
-        (3, 3, true),
-        (9, 4, false),
-    ] {
+    for (allowed, hops, reached) in
+        [(0, 1, false), (1, 1, true), (1, 2, false), (3, 3, true), (9, 4, false)]
+    {
         let cache = tempfile::tempdir().unwrap();
         let verifier = verifier(cache.path()).redirects(allowed).build().unwrap();
         let source = source(&server.url(&format!("/{hops}")), b"found");
@@ -89,18 +74,9 @@ async fn sec_d03_each_hop_is_judged_by_the_policy() {
         let server = Server::start(move |_, _| to(&hop)).await;
         let policy = UrlPolicy::new().allow(&server.address.to_string()).unwrap();
         let cache = tempfile::tempdir().unwrap();
-        let verifier = verifier(cache.path())
-            .policy(policy)
-            .redirects(3)
-            .build()
-            .unwrap();
-        let error = verifier
-            .verify(context(), source(&server.url("/a"), b"found"))
-            .await;
-        assert!(
-            matches!(error, Err(VerifyError::Refused { .. })),
-            "{error:?}"
-        );
+        let verifier = verifier(cache.path()).policy(policy).redirects(3).build().unwrap();
+        let error = verifier.verify(context(), source(&server.url("/a"), b"found")).await;
+        assert!(matches!(error, Err(VerifyError::Refused { .. })), "{error:?}");
         assert_eq!(server.requests().len(), 1);
     }
     assert_eq!(canary.connections(), 0);
@@ -119,9 +95,6 @@ async fn sec_d03_credentials_do_not_travel_to_another_host() {
         .unwrap();
     let found = verifier.verify(context(), source(&first.url("/a?sig=canary"), b"found"));
     found.await.unwrap();
-    assert_eq!(
-        header(&first.requests()[0], "authorization"),
-        Some("Bearer canary")
-    );
+    assert_eq!(header(&first.requests()[0], "authorization"), Some("Bearer canary"));
     assert!(!other.requests()[0].contains("canary"));
 }

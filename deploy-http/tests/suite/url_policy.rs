@@ -140,28 +140,19 @@ async fn sec_d01_no_url_of_the_table_leads_to_a_connection() {
     assert!(REFUSED.len() >= 80);
     let canary = Server::canary().await;
     let cache = tempfile::tempdir().unwrap();
-    let verifier = HttpVerifier::builder(cache.path())
-        .tries(1)
-        .build()
-        .unwrap();
+    let verifier = HttpVerifier::builder(cache.path()).tries(1).build().unwrap();
     let prober = HttpProber::builder().build().unwrap();
     for template in REFUSED {
         let text = template.replace("{p}", &canary.address.port().to_string());
         if let Ok(url) = PackageUrl::new(&text) {
             let source = PackageSource::new(url, Md5Digest::of(b"found"));
             let error = verifier.verify(context(), source).await;
-            assert!(
-                matches!(error, Err(VerifyError::Refused { .. })),
-                "{text}: {error:?}"
-            );
+            assert!(matches!(error, Err(VerifyError::Refused { .. })), "{text}: {error:?}");
         }
         if let Ok(url) = Url::parse(&text) {
             let question = ProbeQuestion::new(url, Duration::from_secs(60), 100);
             let error = prober.probe(context(), question).await;
-            assert!(
-                matches!(error, Err(ProbeError::Forbidden { .. })),
-                "{text}: {error:?}"
-            );
+            assert!(matches!(error, Err(ProbeError::Forbidden { .. })), "{text}: {error:?}");
         }
         assert_eq!(canary.connections(), 0, "{text}");
     }
@@ -204,10 +195,7 @@ async fn sec_d01_one_forbidden_address_of_a_name_is_enough() {
         let url = Url::parse(&format!("http://good.example:{port}/")).unwrap();
         let question = ProbeQuestion::new(url, Duration::from_secs(60), 100);
         let error = prober.probe(context(), question).await;
-        assert!(
-            matches!(error, Err(ProbeError::Forbidden { .. })),
-            "{error:?}"
-        );
+        assert!(matches!(error, Err(ProbeError::Forbidden { .. })), "{error:?}");
     }
     assert_eq!(canary.connections(), 0);
 }
@@ -222,11 +210,7 @@ async fn sec_d02_a_name_that_changes_its_mind_gains_nothing() {
     // Every second answer is 0.0.0.0, which is this machine too and would be connected to.
     let lookup = HostLookup::new(move |_| {
         let number = counter.fetch_add(1, Ordering::SeqCst);
-        let last = if number.is_multiple_of(2) {
-            [127, 0, 0, 1]
-        } else {
-            [0, 0, 0, 0]
-        };
+        let last = if number.is_multiple_of(2) { [127, 0, 0, 1] } else { [0, 0, 0, 0] };
         std::future::ready(Ok(vec![IpAddr::from(last)]))
     });
     let policy = UrlPolicy::new().allow_loopback().lookup(lookup);
@@ -277,24 +261,15 @@ async fn a_named_host_and_port_is_contacted_whatever_its_address_and_no_other_po
 async fn sec_d05_a_line_break_in_an_address_does_not_become_a_header() {
     let server = Server::start(|_, _| Reply::ok(b"found")).await;
     let cache = tempfile::tempdir().unwrap();
-    let verifier = crate::support::package::verifier(cache.path())
-        .first_pause(SOON)
-        .build()
-        .unwrap();
-    for path in [
-        "/a\r\nx-evil: 1",
-        "/a%0d%0ax-evil:%201",
-        "/a?b=\r\nx-evil: 1",
-        "/a#\r\nx-evil: 1",
-    ] {
+    let verifier =
+        crate::support::package::verifier(cache.path()).first_pause(SOON).build().unwrap();
+    for path in ["/a\r\nx-evil: 1", "/a%0d%0ax-evil:%201", "/a?b=\r\nx-evil: 1", "/a#\r\nx-evil: 1"]
+    {
         let url = PackageUrl::new(&server.url(path)).unwrap();
         let source = PackageSource::new(url, Md5Digest::of(b"found"));
         verifier.verify(context(), source).await.unwrap();
     }
     for request in server.requests() {
-        assert!(
-            !request.lines().any(|line| line.starts_with("x-evil")),
-            "{request}"
-        );
+        assert!(!request.lines().any(|line| line.starts_with("x-evil")), "{request}");
     }
 }

@@ -40,9 +40,7 @@ impl QueueAdmin for DiskStore {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, QueueError> {
         // The letters' contents are read after the commits that brought them there.
-        let dead = self
-            .keep(|ledger, _, _| Ok(ledger.dead(after.as_ref(), limit)))
-            .await?;
+        let dead = self.keep(|ledger, _, _| Ok(ledger.dead(after.as_ref(), limit))).await?;
         let letter = |(order, attempts, death): crate::ledger::DeadTask| {
             let task = self.task(order)?;
             Ok(DeadLetter::new(task, attempts, death.failure, death.at))

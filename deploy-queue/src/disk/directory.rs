@@ -57,10 +57,7 @@ impl Directory {
         lock.set_len(0).map_err(failed)?;
         lock.rewind().map_err(failed)?;
         writeln!(lock, "process {} on {machine}", std::process::id()).map_err(failed)?;
-        Ok(Self {
-            path: path.to_owned(),
-            lock,
-        })
+        Ok(Self { path: path.to_owned(), lock })
     }
 
     /// The database.
@@ -85,15 +82,10 @@ impl Directory {
             // Made by us, so that nobody else may read it.
             drop(options().open(&new).map_err(failed)?);
             make(&new)?;
-            self.put(MARK_FILE, &Mark { commits: 1 }.encode())
-                .map_err(failed)?;
-            self.put(FORMAT_FILE, &format!("{MAGIC}{FORMAT}\n"))
-                .map_err(failed)?;
+            self.put(MARK_FILE, &Mark { commits: 1 }.encode()).map_err(failed)?;
+            self.put(FORMAT_FILE, &format!("{MAGIC}{FORMAT}\n")).map_err(failed)?;
         }
-        let missing = |file| OpenError::Missing {
-            path: self.path.clone(),
-            file,
-        };
+        let missing = |file| OpenError::Missing { path: self.path.clone(), file };
         if !self.database().exists() {
             if !new.exists() {
                 return Err(missing(DATABASE_FILE));
@@ -166,10 +158,7 @@ fn sync(directory: &Path) -> io::Result<()> {
 /// Says whether there is a store that we can read, or an empty place for one.
 fn check_format(path: &Path) -> Result<bool, OpenError> {
     let failed = |error| OpenError::io(path, error);
-    let not_ours = |found: String| OpenError::NotAStore {
-        path: path.to_owned(),
-        found,
-    };
+    let not_ours = |found: String| OpenError::NotAStore { path: path.to_owned(), found };
     let content = match fs::read_to_string(path.join(FORMAT_FILE)) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -184,9 +173,7 @@ fn check_format(path: &Path) -> Result<bool, OpenError> {
             for entry in fs::read_dir(path).map_err(failed)? {
                 let name = entry.map_err(failed)?.file_name();
                 if !name.to_str().is_some_and(ours) {
-                    return Err(not_ours(format!(
-                        "it holds {name:?} and no file {FORMAT_FILE}"
-                    )));
+                    return Err(not_ours(format!("it holds {name:?} and no file {FORMAT_FILE}")));
                 }
             }
             return Ok(false);
@@ -196,16 +183,12 @@ fn check_format(path: &Path) -> Result<bool, OpenError> {
         }
         Err(error) => return Err(failed(error)),
     };
-    let format = content
-        .strip_prefix(MAGIC)
-        .and_then(|rest| rest.strip_suffix('\n'));
+    let format = content.strip_prefix(MAGIC).and_then(|rest| rest.strip_suffix('\n'));
     match format.and_then(|format| format.parse().ok()) {
         Some(FORMAT) => Ok(true),
-        Some(found) if found > FORMAT => Err(OpenError::NewerFormat {
-            path: path.to_owned(),
-            found,
-            known: FORMAT,
-        }),
+        Some(found) if found > FORMAT => {
+            Err(OpenError::NewerFormat { path: path.to_owned(), found, known: FORMAT })
+        }
         _ => Err(not_ours(format!("its file {FORMAT_FILE} says {content:?}"))),
     }
 }

@@ -110,10 +110,7 @@ impl OpenError {
         match source.kind() {
             PermissionDenied | ReadOnlyFilesystem => Self::ReadOnly { path, source },
             StorageFull | QuotaExceeded => Self::Full { path, source },
-            _ => Self::Storage {
-                path,
-                source: Box::new(source),
-            },
+            _ => Self::Storage { path, source: Box::new(source) },
         }
     }
 
@@ -138,20 +135,13 @@ impl OpenError {
                     io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
                 ) =>
             {
-                Self::Corrupt {
-                    path: owned,
-                    source: Box::new(error),
-                }
+                Self::Corrupt { path: owned, source: Box::new(error) }
             }
             redb::Error::Io(error) => Self::io(path, error),
-            redb::Error::DatabaseAlreadyOpen => Self::Locked {
-                path: owned,
-                holder: "another program".to_owned(),
-            },
-            error => Self::Corrupt {
-                path: owned,
-                source: Box::new(error),
-            },
+            redb::Error::DatabaseAlreadyOpen => {
+                Self::Locked { path: owned, holder: "another program".to_owned() }
+            }
+            error => Self::Corrupt { path: owned, source: Box::new(error) },
         }
     }
 }
@@ -179,9 +169,7 @@ pub enum StoreError {
 
 impl StoreError {
     pub(super) fn disk(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Disk {
-            source: Cause::new(error),
-        }
+        Self::Disk { source: Cause::new(error) }
     }
 
     /// Tells damage from a disk that does not work.
@@ -219,16 +207,12 @@ impl From<JournalError> for SettleError {
 
 impl From<StoreError> for QueueError {
     fn from(error: StoreError) -> Self {
-        Self::Storage {
-            source: Box::new(error),
-        }
+        Self::Storage { source: Box::new(error) }
     }
 }
 
 impl From<StoreError> for JournalError {
     fn from(error: StoreError) -> Self {
-        Self::Storage {
-            source: Box::new(error),
-        }
+        Self::Storage { source: Box::new(error) }
     }
 }

@@ -69,9 +69,7 @@ fn read(
         let end = after.plus(count);
         let events = shared.read(|database| {
             let transaction = database.begin_read().map_err(StoreError::database)?;
-            let table = transaction
-                .open_table(EVENTS)
-                .map_err(StoreError::database)?;
+            let table = transaction.open_table(EVENTS).map_err(StoreError::database)?;
             let name = task.as_str();
             let range = (name, after.number() + 1)..=(name, end.number());
             let range = table.range(range).map_err(StoreError::database)?;
@@ -144,10 +142,7 @@ impl Journal for DiskStore {
 
     async fn remove(&self, task: TaskId) -> Result<bool, JournalError> {
         let answer = self.shared.change_card(&task, |card| {
-            let events = |card: Card| Row::Events {
-                task: task.clone(),
-                last: card.last,
-            };
+            let events = |card: Card| Row::Events { task: task.clone(), last: card.last };
             Ok(card.map(|card| (None, vec![events(card)])))
         })?;
         match answer {

@@ -30,10 +30,7 @@ pub(super) struct Loaded {
 pub(super) fn make(path: &Path) -> Result<(), OpenError> {
     let failed = |error: redb::Error| OpenError::database(path, error);
     let database = Database::create(path).map_err(|error| failed(error.into()))?;
-    let meta = Meta {
-        commits: 1,
-        openings: 0,
-    };
+    let meta = Meta { commits: 1, openings: 0 };
     let rows = Default::default();
     writer::write(&database, meta, &[], &rows).map_err(|error| OpenError::store(path, error))?;
     database.close().map_err(|error| failed(error.into()))
@@ -77,18 +74,11 @@ fn read(database: Database, mark: Mark, limits: Limits) -> Result<Loaded, StoreE
         let what = format!("the database ends at commit {found} of {expected}, so it");
         return Err(StoreError::Corrupt { what });
     }
-    let meta = Meta {
-        commits: meta.commits + 1,
-        openings: meta.openings + 1,
-    };
+    let meta = Meta { commits: meta.commits + 1, openings: meta.openings + 1 };
     // Each opening numbers its claims anew, so that no lease of an earlier one is taken for ours.
     let mut ledger = Ledger::new(limits, (u64::from(meta.openings) << 32) + 1);
-    let states = transaction
-        .open_table(STATES)
-        .map_err(StoreError::database)?;
-    let tasks = transaction
-        .open_table(TASKS)
-        .map_err(StoreError::database)?;
+    let states = transaction.open_table(STATES).map_err(StoreError::database)?;
+    let tasks = transaction.open_table(TASKS).map_err(StoreError::database)?;
     let mut last_order = 0;
     for entry in tasks.iter().map_err(StoreError::database)? {
         let (order, row) = entry.map_err(StoreError::database)?;
@@ -97,19 +87,13 @@ fn read(database: Database, mark: Mark, limits: Limits) -> Result<Loaded, StoreE
         let state = states.get(order).map_err(StoreError::database)?;
         let state = match state {
             Some(row) => rows::decode_state(order, row.value())?,
-            None => Change::Waits {
-                order,
-                due,
-                attempts: 0,
-            },
+            None => Change::Waits { order, due, attempts: 0 },
         };
         ledger.restore(order, &task, Fingerprint::of(&task), state);
         last_order = order;
     }
     let mut catalog = Catalog::default();
-    let cards = transaction
-        .open_table(CARDS)
-        .map_err(StoreError::database)?;
+    let cards = transaction.open_table(CARDS).map_err(StoreError::database)?;
     for entry in cards.iter().map_err(StoreError::database)? {
         let (task, row) = entry.map_err(StoreError::database)?;
         let (task, card) = rows::decode_card(task.value(), row.value())?;
@@ -117,11 +101,5 @@ fn read(database: Database, mark: Mark, limits: Limits) -> Result<Loaded, StoreE
     }
     drop(transaction);
     writer::write(&database, meta, &[], &Default::default())?;
-    Ok(Loaded {
-        database,
-        meta,
-        ledger,
-        catalog,
-        last_order,
-    })
+    Ok(Loaded { database, meta, ledger, catalog, last_order })
 }

@@ -28,9 +28,7 @@ impl Mark {
     pub(super) fn decode(content: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(content).ok()?;
         let number = text.strip_prefix(MAGIC)?.split_ascii_whitespace().next()?;
-        let mark = Self {
-            commits: number.parse().ok()?,
-        };
+        let mark = Self { commits: number.parse().ok()? };
         (mark.encode() == text).then_some(mark)
     }
 

@@ -61,10 +61,7 @@ pub(super) fn encode_task(order: u64, pushed: Timestamp, task: &TaskRecord) -> V
     put_bytes(&mut body, task.id.as_str().as_bytes());
     put_bytes(&mut body, task.kind.as_bytes());
     body.push(u8::from(task.exclusive_key.is_some()));
-    put_bytes(
-        &mut body,
-        task.exclusive_key.as_deref().unwrap_or("").as_bytes(),
-    );
+    put_bytes(&mut body, task.exclusive_key.as_deref().unwrap_or("").as_bytes());
     put_bytes(&mut body, &task.payload);
     seal("tasks", &order.to_le_bytes(), &body)
 }
@@ -91,25 +88,14 @@ pub(super) fn decode_task(order: u64, row: &[u8]) -> Result<(TaskRecord, Timesta
         }
         Some((task, due))
     })();
-    whole(task, fields, || {
-        format!("the row {order} of the table tasks")
-    })
+    whole(task, fields, || format!("the row {order} of the table tasks"))
 }
 
 /// What became of a task that was pushed; `None` when it is gone.
 pub(super) fn encode_state(change: &Change) -> Option<(u64, Vec<u8>)> {
     let (order, due, attempts, death) = match change {
-        Change::Waits {
-            order,
-            due,
-            attempts,
-        } => (*order, *due, *attempts, None),
-        Change::Dies {
-            order,
-            due,
-            attempts,
-            death,
-        } => (*order, *due, *attempts, Some(death)),
+        Change::Waits { order, due, attempts } => (*order, *due, *attempts, None),
+        Change::Dies { order, due, attempts, death } => (*order, *due, *attempts, Some(death)),
         Change::Goes { .. } => return None,
     };
     let mut body = Vec::with_capacity(64);
@@ -131,25 +117,14 @@ pub(super) fn decode_state(order: u64, row: &[u8]) -> Result<Change, StoreError>
         let attempts = u32::from_le_bytes(take(&mut fields)?);
         let [dead] = take(&mut fields)?;
         if dead == 0 {
-            return Some(Change::Waits {
-                order,
-                due,
-                attempts,
-            });
+            return Some(Change::Waits { order, due, attempts });
         }
         let at = take_time(&mut fields)?;
         let failure: Failure = serde_json::from_slice(take_bytes(&mut fields)?).ok()?;
         let death = Death { failure, at };
-        Some(Change::Dies {
-            order,
-            due,
-            attempts,
-            death,
-        })
+        Some(Change::Dies { order, due, attempts, death })
     })();
-    whole(change, fields, || {
-        format!("the row {order} of the table states")
-    })
+    whole(change, fields, || format!("the row {order} of the table states"))
 }
 
 /// What the journal knows of a task.
@@ -162,9 +137,7 @@ pub(super) fn decode_card(task: &str, row: &[u8]) -> Result<(TaskId, Card), Stor
     let body = open("cards", task.as_bytes(), row)?;
     let card = serde_json::from_slice(body).ok();
     let id = TaskId::new(task).ok();
-    whole(id.zip(card), &[], || {
-        format!("the row {task} of the table cards")
-    })
+    whole(id.zip(card), &[], || format!("the row {task} of the table cards"))
 }
 
 /// An event.
@@ -205,10 +178,7 @@ fn open<'a>(table: &str, key: &[u8], mut row: &'a [u8]) -> Result<&'a [u8], Stor
     match take(&mut row).map(u32::from_le_bytes) {
         Some(found) if found == checksum(table, key, row) => Ok(row),
         _ => Err(StoreError::Corrupt {
-            what: format!(
-                "the row {:?} of the table {table}",
-                String::from_utf8_lossy(key)
-            ),
+            what: format!("the row {:?} of the table {table}", String::from_utf8_lossy(key)),
         }),
     }
 }

@@ -47,13 +47,8 @@ impl Shared {
         durable: u64,
         database: Database,
     ) -> Self {
-        let cards = Cards {
-            kept: catalog,
-            coming: HashMap::new(),
-            changes: 0,
-            outbox,
-            closed: false,
-        };
+        let cards =
+            Cards { kept: catalog, coming: HashMap::new(), changes: 0, outbox, closed: false };
         Self {
             desk,
             followers: Followers::default(),
@@ -75,9 +70,7 @@ impl Shared {
 
     /// Says why the store has stopped, if it has.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        self.failure
-            .get()
-            .map_or(Ok(()), |failure| Err(failure.clone()))
+        self.failure.get().map_or(Ok(()), |failure| Err(failure.clone()))
     }
 
     /// What a caller is told instead of "closed" when the store was closed by a failure.
@@ -119,11 +112,7 @@ impl Shared {
     /// Notes that a card is on disk, or gone from there.
     pub(super) fn recorded(&self, task: &TaskId, change: u64, card: Option<Card>) {
         let mut cards = self.lock();
-        if cards
-            .coming
-            .get(task)
-            .is_some_and(|(last, _)| *last == change)
-        {
+        if cards.coming.get(task).is_some_and(|(last, _)| *last == change) {
             cards.coming.remove(task);
         }
         match card {
@@ -199,10 +188,7 @@ impl Shared {
 
     /// Takes the database away, once nobody reads it.
     pub(super) fn take_database(&self) -> Option<Database> {
-        self.database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.database.write().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn cards(&self) -> Result<MutexGuard<'_, Cards>, JournalError> {

@@ -82,9 +82,7 @@ impl DiskStore {
         let (mark, mark_file) = directory.mark()?;
         let loaded = load::load(path, &directory.database(), mark, config.limits())?;
         let failed = |error| OpenError::io(path, error);
-        let mark = Mark {
-            commits: loaded.meta.commits,
-        };
+        let mark = Mark { commits: loaded.meta.commits };
         mark.write(&mark_file).map_err(failed)?;
         mark_file.sync_all().map_err(failed)?;
 
@@ -104,11 +102,7 @@ impl DiskStore {
         };
         let thread = std::thread::Builder::new().name("deploy-queue".to_owned());
         let thread = thread.spawn(|| writer.run()).map_err(failed)?;
-        Ok(Self {
-            shared,
-            messages,
-            writer: Mutex::new(Some(thread)),
-        })
+        Ok(Self { shared, messages, writer: Mutex::new(Some(thread)) })
     }
 
     /// Closes the store: what was asked before is done, everything else ends with `Closed`, and the
@@ -180,9 +174,7 @@ impl DiskStore {
     pub(super) fn task(&self, order: u64) -> Result<TaskRecord, QueueError> {
         let read = self.shared.read(|database| {
             let transaction = database.begin_read().map_err(StoreError::database)?;
-            let tasks = transaction
-                .open_table(TASKS)
-                .map_err(StoreError::database)?;
+            let tasks = transaction.open_table(TASKS).map_err(StoreError::database)?;
             let row = tasks.get(order).map_err(StoreError::database)?;
             match row {
                 Some(row) => Ok(Some(rows::decode_task(order, row.value())?.0)),
@@ -208,11 +200,7 @@ impl DiskStore {
 impl Drop for DiskStore {
     fn drop(&mut self) {
         let _ = self.messages.send(Message::Close(oneshot::channel().0));
-        let writer = self
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer {
             // The directory is free again when this returns.
             let _ = writer.join();
@@ -265,7 +253,6 @@ impl Queue for DiskStore {
     }
 
     async fn reschedule(&self, id: TaskId, due: Timestamp) -> Result<bool, QueueError> {
-        self.change(|ledger, now| ledger.reschedule(&id, due, now))
-            .await
+        self.change(|ledger, now| ledger.reschedule(&id, due, now)).await
     }
 }

@@ -178,13 +178,8 @@ impl Writer {
     fn gather(&mut self) -> (Batch, bool) {
         let mut batch = Batch::default();
         let first = match self.notes.due {
-            None => self
-                .inbox
-                .recv()
-                .map_err(|_| RecvTimeoutError::Disconnected),
-            Some(due) => self
-                .inbox
-                .recv_timeout(due.saturating_duration_since(Instant::now())),
+            None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(due) => self.inbox.recv_timeout(due.saturating_duration_since(Instant::now())),
         };
         match first {
             Ok(message) => batch.add(message),
@@ -208,9 +203,7 @@ impl Writer {
         let result = match self.shared.check() {
             // What was asked before is on disk, so there is nothing to wait for.
             Ok(()) if batch.rows.is_empty() && !notes => Ok(()),
-            Ok(()) => self
-                .commit(&batch.rows)
-                .map_err(|failure| self.shared.fail(failure)),
+            Ok(()) => self.commit(&batch.rows).map_err(|failure| self.shared.fail(failure)),
             Err(failure) => Err(failure),
         };
         if result.is_ok() {
@@ -230,20 +223,13 @@ impl Writer {
 
     /// Makes one commit of the rows and of the notes that ride on it.
     fn commit(&mut self, rows: &[Row]) -> Result<(), StoreError> {
-        let meta = Meta {
-            commits: self.meta.commits + 1,
-            ..self.meta
-        };
+        let meta = Meta { commits: self.meta.commits + 1, ..self.meta };
         let notes = &self.notes.states;
-        let written = self
-            .shared
-            .read(|database| write(database, meta, rows, notes))?;
+        let written = self.shared.read(|database| write(database, meta, rows, notes))?;
         if written.is_some() {
             self.notes = Notes::default();
             self.meta = meta;
-            let mark = Mark {
-                commits: meta.commits,
-            };
+            let mark = Mark { commits: meta.commits };
             mark.write(&self.mark).map_err(StoreError::disk)?;
         }
         Ok(())
@@ -324,23 +310,15 @@ fn fill(
                     events.remove((task.as_str(), number))?;
                 }
             }
-            Row::Card {
-                task,
-                card: Some(card),
-                ..
-            } => {
+            Row::Card { task, card: Some(card), .. } => {
                 cards.insert(task.as_str(), rows::encode_card(task, card).as_slice())?;
             }
-            Row::Card {
-                task, card: None, ..
-            } => drop(cards.remove(task.as_str())?),
+            Row::Card { task, card: None, .. } => drop(cards.remove(task.as_str())?),
         }
     }
     for (order, row) in notes {
         states.insert(order, row.as_slice())?;
     }
-    transaction
-        .open_table(META)?
-        .insert(META_KEY, meta.encode().as_slice())?;
+    transaction.open_table(META)?.insert(META_KEY, meta.encode().as_slice())?;
     Ok(())
 }

@@ -85,18 +85,9 @@ pub(crate) struct Leased {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Change {
     /// It waits until `due`; when a worker has it, that is how it is found after a restart.
-    Waits {
-        order: u64,
-        due: Timestamp,
-        attempts: u32,
-    },
+    Waits { order: u64, due: Timestamp, attempts: u32 },
     /// It is set aside.
-    Dies {
-        order: u64,
-        due: Timestamp,
-        attempts: u32,
-        death: Death,
-    },
+    Dies { order: u64, due: Timestamp, attempts: u32, death: Death },
     /// It is gone.
     Goes { order: u64 },
 }

@@ -16,17 +16,11 @@ impl Ledger {
         fingerprint: Fingerprint,
         now: Timestamp,
     ) -> Result<Option<u64>, QueueError> {
-        if let Some(known) = self
-            .orders
-            .get(&task.id)
-            .and_then(|order| self.tasks.get(order))
-        {
+        if let Some(known) = self.orders.get(&task.id).and_then(|order| self.tasks.get(order)) {
             return if known.fingerprint == fingerprint {
                 Ok(None)
             } else {
-                Err(QueueError::Conflict {
-                    id: task.id.clone(),
-                })
+                Err(QueueError::Conflict { id: task.id.clone() })
             };
         }
         let (size, limit) = (task.payload.len() as u64, self.limits.max_payload);
@@ -39,16 +33,7 @@ impl Ledger {
         }
         let order = self.next_order;
         let due = task.due.unwrap_or(now);
-        self.restore(
-            order,
-            task,
-            fingerprint,
-            Change::Waits {
-                order,
-                due,
-                attempts: 0,
-            },
-        );
+        self.restore(order, task, fingerprint, Change::Waits { order, due, attempts: 0 });
         self.tick_delayed(now);
         Ok(Some(order))
     }
@@ -63,12 +48,7 @@ impl Ledger {
     ) {
         let (due, attempts, death) = match kept {
             Change::Waits { due, attempts, .. } => (due, attempts, None),
-            Change::Dies {
-                due,
-                attempts,
-                death,
-                ..
-            } => (due, attempts, Some(Box::new(death))),
+            Change::Dies { due, attempts, death, .. } => (due, attempts, Some(Box::new(death))),
             Change::Goes { .. } => return,
         };
         self.next_order = self.next_order.max(order + 1);

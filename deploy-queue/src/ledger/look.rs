@@ -14,14 +14,12 @@ impl Ledger {
     pub(crate) fn find(&self, id: &TaskId) -> Option<TaskPlace> {
         let entry = self.tasks.get(self.orders.get(id)?)?;
         Some(match &entry.place {
-            Place::Ready | Place::Delayed => TaskPlace::Queued {
-                due: entry.due,
-                attempts: entry.attempts,
-            },
-            Place::Claimed(lease) => TaskPlace::Claimed {
-                worker: lease.worker.clone(),
-                until: lease.until,
-            },
+            Place::Ready | Place::Delayed => {
+                TaskPlace::Queued { due: entry.due, attempts: entry.attempts }
+            }
+            Place::Claimed(lease) => {
+                TaskPlace::Claimed { worker: lease.worker.clone(), until: lease.until }
+            }
             Place::Dead(_) => TaskPlace::Dead,
         })
     }

@@ -16,41 +16,18 @@ const KINDS: [&str; 3] = ["stone", "paper", "scissors"];
 const LIMITS: Limits = Limits {
     capacity: 6,
     max_payload: 10,
-    backoff: Backoff {
-        first: Duration::from_secs(1),
-        longest: Duration::from_secs(300),
-    },
+    backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(300) },
     max_attempts: Some(4),
 };
 
 #[derive(Clone, Debug)]
 enum Command {
-    Push {
-        id: u8,
-        kind: usize,
-        key: Option<u8>,
-        priority: i32,
-        due: Option<u64>,
-        size: usize,
-    },
-    Claim {
-        kinds: Vec<usize>,
-        lease: u64,
-    },
+    Push { id: u8, kind: usize, key: Option<u8>, priority: i32, due: Option<u64>, size: usize },
+    Claim { kinds: Vec<usize>, lease: u64 },
     GiveBack(usize),
-    Renew {
-        claim: usize,
-        lease: u64,
-    },
-    Settle {
-        claim: usize,
-        how: u8,
-        seconds: u64,
-    },
-    Reschedule {
-        id: u8,
-        due: u64,
-    },
+    Renew { claim: usize, lease: u64 },
+    Settle { claim: usize, how: u8, seconds: u64 },
+    Reschedule { id: u8, due: u64 },
     Withdraw(u8),
     Replay(u8),
     Advance(u64),
@@ -58,12 +35,7 @@ enum Command {
 
 fn command() -> impl Strategy<Value = Command> {
     use Command::{Advance, Claim, GiveBack, Push, Renew, Replay, Reschedule, Settle, Withdraw};
-    let push = (
-        0..8_u8,
-        0..3_usize,
-        proptest::option::of(0..2_u8),
-        -1..2_i32,
-    );
+    let push = (0..8_u8, 0..3_usize, proptest::option::of(0..2_u8), -1..2_i32);
     let push = (push, proptest::option::of(0..9_u64), 0..12_usize);
     prop_oneof![
         4 => push.prop_map(|((id, kind, key, priority), due, size)| {
@@ -110,9 +82,7 @@ impl Reference {
         for simple in &mut self.tasks {
             if simple.lease.is_some_and(|(_, until)| until <= now) {
                 simple.lease = None;
-                simple.dead = LIMITS
-                    .max_attempts
-                    .is_some_and(|most| simple.attempts >= most);
+                simple.dead = LIMITS.max_attempts.is_some_and(|most| simple.attempts >= most);
             }
         }
     }
@@ -136,24 +106,15 @@ impl Reference {
     fn leased(&mut self, token: &LeaseToken) -> Option<&mut Simple> {
         let number = token.number;
         let simple = self.at(&token.task)?;
-        simple
-            .lease
-            .is_some_and(|(held, _)| held == number)
-            .then_some(simple)
+        simple.lease.is_some_and(|(held, _)| held == number).then_some(simple)
     }
 
     fn place(&mut self, id: &TaskId) -> Option<TaskPlace> {
         let simple = self.at(id)?;
         Some(match simple.lease {
             _ if simple.dead => TaskPlace::Dead,
-            Some((_, until)) => TaskPlace::Claimed {
-                worker: "worker".to_owned(),
-                until,
-            },
-            None => TaskPlace::Queued {
-                due: simple.due,
-                attempts: simple.attempts,
-            },
+            Some((_, until)) => TaskPlace::Claimed { worker: "worker".to_owned(), until },
+            None => TaskPlace::Queued { due: simple.due, attempts: simple.attempts },
         })
     }
 
@@ -191,11 +152,7 @@ impl Pair {
 
     fn token(&self, claim: usize) -> LeaseToken {
         let unknown = || LeaseToken::new(task_id(0), "worker".to_owned(), 0);
-        let newest = self
-            .tokens
-            .iter()
-            .rev()
-            .nth(claim % self.tokens.len().max(1));
+        let newest = self.tokens.iter().rev().nth(claim % self.tokens.len().max(1));
         newest.cloned().unwrap_or_else(unknown)
     }
 
@@ -204,14 +161,7 @@ impl Pair {
         self.ledger.tick(now);
         self.reference.tick(now);
         match command {
-            Command::Push {
-                id,
-                kind,
-                key,
-                priority,
-                due,
-                size,
-            } => {
+            Command::Push { id, kind, key, priority, due, size } => {
                 let mut task = TaskRecord::new(task_id(id), KINDS[kind], vec![id; size])
                     .with_priority(priority);
                 task.exclusive_key = key.map(|key| format!("key-{key}"));
@@ -228,14 +178,8 @@ impl Pair {
                         assert!(size <= 10 && !full && order > self.reference.orders);
                         self.reference.orders = order;
                         let due = task.due.unwrap_or(now);
-                        let new = Simple {
-                            task,
-                            order,
-                            due,
-                            attempts: 0,
-                            lease: None,
-                            dead: false,
-                        };
+                        let new =
+                            Simple { task, order, due, attempts: 0, lease: None, dead: false };
                         self.reference.tasks.push(new);
                     }
                     (known, pushed) => panic!("{known:?} {pushed:?}"),
@@ -273,15 +217,9 @@ impl Pair {
                 let renewed = self.ledger.renew(&token, lease, now).is_ok();
                 let simple = self.reference.leased(&token);
                 assert_eq!(renewed, simple.is_some());
-                simple
-                    .into_iter()
-                    .for_each(|s| s.lease = Some((token.number, now.plus(lease))));
+                simple.into_iter().for_each(|s| s.lease = Some((token.number, now.plus(lease))));
             }
-            Command::Settle {
-                claim,
-                how,
-                seconds,
-            } => self.settle(claim, how, seconds),
+            Command::Settle { claim, how, seconds } => self.settle(claim, how, seconds),
             Command::Reschedule { id, due } => {
                 let due = self.later(due);
                 let change = self.ledger.reschedule(&task_id(id), due, now);
@@ -295,9 +233,7 @@ impl Pair {
                 let simple = self.reference.at(&task_id(id));
                 let free = simple.is_some_and(|simple| simple.lease.is_none());
                 assert_eq!(change.is_some(), free);
-                self.reference
-                    .tasks
-                    .retain(|simple| !free || simple.task.id != task_id(id));
+                self.reference.tasks.retain(|simple| !free || simple.task.id != task_id(id));
             }
             Command::Replay(id) => {
                 let change = self.ledger.replay(&task_id(id), now);
@@ -317,10 +253,7 @@ impl Pair {
         let until = self.later(seconds);
         let settlement = match how {
             0 => Settlement::Done,
-            1 => Settlement::Retry {
-                after: Some(Duration::from_secs(seconds)),
-                failure,
-            },
+            1 => Settlement::Retry { after: Some(Duration::from_secs(seconds)), failure },
             2 => Settlement::Defer { until },
             _ => Settlement::Dead { failure },
         };
@@ -332,9 +265,7 @@ impl Pair {
         simple.lease = None;
         match (how, settled.unwrap()) {
             (0, Change::Goes { .. }) => {
-                self.reference
-                    .tasks
-                    .retain(|simple| simple.task.id != token.task);
+                self.reference.tasks.retain(|simple| simple.task.id != token.task);
             }
             (1, Change::Waits { due, .. }) => simple.due = due,
             (2, Change::Waits { due, attempts, .. }) => {
@@ -351,15 +282,9 @@ impl Pair {
     fn compare(&mut self) {
         self.ledger.tick(self.now);
         self.reference.tick(self.now);
-        assert_eq!(
-            self.ledger.statistics(),
-            self.reference.statistics(self.now)
-        );
+        assert_eq!(self.ledger.statistics(), self.reference.statistics(self.now));
         for id in 0..8 {
-            assert_eq!(
-                self.ledger.find(&task_id(id)),
-                self.reference.place(&task_id(id))
-            );
+            assert_eq!(self.ledger.find(&task_id(id)), self.reference.place(&task_id(id)));
         }
         let next = self.reference.next(&[], self.now);
         assert_eq!(self.ledger.has_ready(), next.is_some());

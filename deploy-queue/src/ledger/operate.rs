@@ -16,9 +16,7 @@ impl Ledger {
         let order = self.orders.get(id).copied()?;
         let entry = self.tasks.get(&order)?;
         match entry.place {
-            Place::Ready => self
-                .ready
-                .remove(&entry.kind, entry.key.as_ref(), entry.rank(order)),
+            Place::Ready => self.ready.remove(&entry.kind, entry.key.as_ref(), entry.rank(order)),
             Place::Delayed => {
                 self.delayed.remove(&(entry.due, order));
             }
@@ -32,9 +30,7 @@ impl Ledger {
         let order = self.orders.get(id).copied()?;
         let entry = self.tasks.get(&order)?;
         match entry.place {
-            Place::Ready => self
-                .ready
-                .remove(&entry.kind, entry.key.as_ref(), entry.rank(order)),
+            Place::Ready => self.ready.remove(&entry.kind, entry.key.as_ref(), entry.rank(order)),
             Place::Delayed => {
                 self.delayed.remove(&(entry.due, order));
             }

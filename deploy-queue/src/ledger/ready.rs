@@ -50,12 +50,7 @@ impl Ready {
     /// The next task of some kinds, or of any kind when there are none.
     pub(super) fn first(&self, kinds: &[String]) -> Option<Rank> {
         if kinds.is_empty() {
-            return self
-                .heads
-                .values()
-                .filter_map(BTreeSet::first)
-                .min()
-                .copied();
+            return self.heads.values().filter_map(BTreeSet::first).min().copied();
         }
         let ranks = |kind: &String| self.heads.get(kind.as_str())?.first();
         kinds.iter().filter_map(ranks).min().copied()
@@ -116,21 +111,14 @@ impl Ready {
         lane.held = false;
         for (kind, waiting) in &lane.waiting {
             if let Some(first) = waiting.first() {
-                self.heads
-                    .entry(Arc::clone(kind))
-                    .or_default()
-                    .insert(*first);
+                self.heads.entry(Arc::clone(kind)).or_default().insert(*first);
             }
         }
         self.drop_lane_if_unused(key);
     }
 
     fn drop_lane_if_unused(&mut self, key: &Arc<str>) {
-        if self
-            .lanes
-            .get(key)
-            .is_some_and(|lane| !lane.held && lane.waiting.is_empty())
-        {
+        if self.lanes.get(key).is_some_and(|lane| !lane.held && lane.waiting.is_empty()) {
             self.lanes.remove(key);
         }
     }

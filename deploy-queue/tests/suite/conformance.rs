@@ -10,10 +10,7 @@ use deploy_testkit::{
 use tempfile::TempDir;
 
 async fn memory(clock: VirtualClock) -> (MemoryQueue, ()) {
-    (
-        MemoryQueue::new(QueueConfig::new().with_clock(Arc::new(clock))),
-        (),
-    )
+    (MemoryQueue::new(QueueConfig::new().with_clock(Arc::new(clock))), ())
 }
 
 async fn disk(clock: VirtualClock) -> (DiskStore, TempDir) {

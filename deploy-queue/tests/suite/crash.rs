@@ -54,11 +54,7 @@ fn child_process() {
         say("open");
         let early = mode == "early";
         for lane in 0..4 {
-            tokio::spawn(push_and_append(
-                Arc::clone(&store),
-                format!("{cycle}-{lane}"),
-                early,
-            ));
+            tokio::spawn(push_and_append(Arc::clone(&store), format!("{cycle}-{lane}"), early));
         }
         for _ in 0..2 {
             tokio::spawn(work(Arc::clone(&store), early));
@@ -92,9 +88,7 @@ async fn push_and_append(store: Arc<DiskStore>, lane: String, early: bool) {
 
 async fn work(store: Arc<DiskStore>, early: bool) {
     loop {
-        let claim = store
-            .claim("worker".to_owned(), vec![], Duration::from_secs(60))
-            .await;
+        let claim = store.claim("worker".to_owned(), vec![], Duration::from_secs(60)).await;
         let claim = claim.unwrap();
         let id = claim.task.id;
         say(&format!("claimed {id}"));
@@ -110,20 +104,13 @@ async fn work(store: Arc<DiskStore>, early: bool) {
 
 fn say(word: &str) {
     // One write for each word, so that a kill cuts between words.
-    std::io::stderr()
-        .write_all(format!("@{word}\n").as_bytes())
-        .unwrap();
+    std::io::stderr().write_all(format!("@{word}\n").as_bytes()).unwrap();
 }
 
 /// Runs a child until it has said so many words, kills it, and gives what it said.
 fn run_and_kill(path: &Path, mode: &str, cycle: u64, words: usize, delay: Duration) -> Word {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "crash::child_process",
-            "--exact",
-            "--nocapture",
-            "--test-threads=1",
-        ])
+        .args(["crash::child_process", "--exact", "--nocapture", "--test-threads=1"])
         .env(STORE, path)
         .env(MODE, mode)
         .env(CYCLE, cycle.to_string())
@@ -152,8 +139,7 @@ fn run_and_kill(path: &Path, mode: &str, cycle: u64, words: usize, delay: Durati
             ["claimed", id] => word.claimed.push(id.to_owned()),
             ["done", id] => drop(word.done.insert(id.to_owned())),
             ["appended", task, number] => {
-                word.appended
-                    .insert(task.to_owned(), number.parse().unwrap());
+                word.appended.insert(task.to_owned(), number.parse().unwrap());
             }
             _ => {}
         }
@@ -212,12 +198,7 @@ async fn check(path: &Path, word: &Word, tally: &mut Tally) {
         }
     }
     for id in &word.done {
-        if store
-            .find(id.parse::<TaskId>().unwrap())
-            .await
-            .unwrap()
-            .is_some()
-        {
+        if store.find(id.parse::<TaskId>().unwrap()).await.unwrap().is_some() {
             tally.duplicated += 1;
         }
     }
@@ -238,10 +219,7 @@ fn what_was_acknowledged_survives_kill_dash_nine_also_during_recovery() {
     let directory = tempfile::tempdir().unwrap();
     let tally = cycles(directory.path(), "honest", CYCLES);
     println!("{tally:?}");
-    assert!(
-        tally.killed_while_recovering * 10 >= CYCLES * 3,
-        "{tally:?}"
-    );
+    assert!(tally.killed_while_recovering * 10 >= CYCLES * 3, "{tally:?}");
     assert!(tally.acknowledged > 1000, "{tally:?}");
     assert_eq!((tally.lost, tally.duplicated), (0, 0), "{tally:?}");
 }

@@ -26,21 +26,12 @@ async fn fill(path: &Path) -> Content {
     let store = open(path).await.unwrap();
     for number in 0..5 {
         let id = samples::task_id(&format!("task-{number}"));
-        store
-            .push(TaskRecord::new(id, "work", vec![number; 200]))
-            .await
-            .unwrap();
+        store.push(TaskRecord::new(id, "work", vec![number; 200])).await.unwrap();
     }
     let lease = Duration::from_secs(30);
-    let claim = store
-        .claim("worker".to_owned(), vec![], lease)
-        .await
-        .unwrap();
+    let claim = store.claim("worker".to_owned(), vec![], lease).await.unwrap();
     let failure = deploy_core::Failure::new(deploy_core::FailureCode::HostFailed, "broken");
-    store
-        .settle(claim.token, Settlement::Dead { failure })
-        .await
-        .unwrap();
+    store.settle(claim.token, Settlement::Dead { failure }).await.unwrap();
     let task = samples::task_id("journal");
     let now = deploy_core::Clock::now(&VirtualClock::new());
     let request = samples::request(samples::package(b"bytes"));
@@ -52,12 +43,7 @@ async fn fill(path: &Path) -> Content {
     content
 }
 
-type Content = (
-    QueueStatistics,
-    Vec<TaskRecord>,
-    Vec<TaskSummary>,
-    Vec<Event>,
-);
+type Content = (QueueStatistics, Vec<TaskRecord>, Vec<TaskSummary>, Vec<Event>);
 
 /// All that is in a store, or the word of damage.
 async fn content(store: &DiskStore) -> Result<Content, String> {
@@ -68,20 +54,12 @@ async fn content(store: &DiskStore) -> Result<Content, String> {
         tasks.push(letter.task);
     }
     for _ in 0..statistics.ready {
-        let claim = store
-            .claim("worker".to_owned(), vec![], Duration::from_secs(30))
-            .await;
+        let claim = store.claim("worker".to_owned(), vec![], Duration::from_secs(30)).await;
         tasks.push(claim.map_err(|e| text(&e))?.task);
     }
-    let list = store
-        .list(JournalQuery::new())
-        .await
-        .map_err(|e| text(&e))?;
+    let list = store.list(JournalQuery::new()).await.map_err(|e| text(&e))?;
     let task: TaskId = samples::task_id("journal");
-    let events = store
-        .read(task, Sequence::START, 100)
-        .await
-        .map_err(|e| text(&e))?;
+    let events = store.read(task, Sequence::START, 100).await.map_err(|e| text(&e))?;
     Ok((statistics, tasks, list, events))
 }
 
@@ -98,10 +76,7 @@ fn hush_the_database() {
     ONCE.call_once(|| {
         let loud = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if !info
-                .location()
-                .is_some_and(|at| at.file().contains("redb-"))
-            {
+            if !info.location().is_some_and(|at| at.file().contains("redb-")) {
                 loud(info);
             }
         }));
@@ -159,18 +134,10 @@ async fn a_truncated_database_is_noticed_and_stays_as_it_is() {
         let damaged = tempfile::tempdir().unwrap();
         copy(whole.path(), damaged.path());
         let file = damaged.path().join("store.redb");
-        fs::OpenOptions::new()
-            .write(true)
-            .open(&file)
-            .unwrap()
-            .set_len(length)
-            .unwrap();
+        fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(length).unwrap();
         let before = fs::read(&file).unwrap();
         let opened = open(damaged.path()).await;
-        assert!(
-            matches!(opened, Err(OpenError::Corrupt { .. })),
-            "{length}: {opened:?}"
-        );
+        assert!(matches!(opened, Err(OpenError::Corrupt { .. })), "{length}: {opened:?}");
         assert_eq!(fs::read(&file).unwrap(), before, "{length}");
     }
 }
@@ -191,10 +158,7 @@ async fn a_store_that_lost_a_file_is_not_opened_empty() {
     fill(directory.path()).await;
     fs::remove_file(directory.path().join("FORMAT")).unwrap();
     let opened = open(directory.path()).await;
-    assert!(
-        matches!(opened, Err(OpenError::NotAStore { .. })),
-        "{opened:?}"
-    );
+    assert!(matches!(opened, Err(OpenError::NotAStore { .. })), "{opened:?}");
 }
 
 #[tokio::test]
@@ -204,17 +168,11 @@ async fn a_database_that_is_older_than_its_mark_is_not_opened() {
     let database = directory.path().join("store.redb");
     let older = fs::read(&database).unwrap();
     let store = open(directory.path()).await.unwrap();
-    store
-        .push(TaskRecord::new(samples::task_id("new"), "work", *b""))
-        .await
-        .unwrap();
+    store.push(TaskRecord::new(samples::task_id("new"), "work", *b"")).await.unwrap();
     store.close().await;
     fs::write(&database, older).unwrap();
     let opened = open(directory.path()).await;
-    assert!(
-        matches!(opened, Err(OpenError::Corrupt { .. })),
-        "{opened:?}"
-    );
+    assert!(matches!(opened, Err(OpenError::Corrupt { .. })), "{opened:?}");
 }
 
 #[tokio::test]
@@ -225,10 +183,7 @@ async fn a_second_opener_is_told_who_has_the_store() {
     let Err(OpenError::Locked { holder, .. }) = &second else {
         panic!("{second:?}");
     };
-    assert!(
-        holder.starts_with(&format!("process {} on ", std::process::id())),
-        "{holder}"
-    );
+    assert!(holder.starts_with(&format!("process {} on ", std::process::id())), "{holder}");
     drop(store);
     open(directory.path()).await.unwrap();
 }
@@ -236,27 +191,13 @@ async fn a_second_opener_is_told_who_has_the_store() {
 #[tokio::test]
 async fn a_newer_format_and_a_foreign_directory_are_left_as_they_are() {
     let newer = tempfile::tempdir().unwrap();
-    fs::write(
-        newer.path().join("FORMAT"),
-        "deploy-queue store, format 2\n",
-    )
-    .unwrap();
+    fs::write(newer.path().join("FORMAT"), "deploy-queue store, format 2\n").unwrap();
     let opened = open(newer.path()).await;
-    assert!(matches!(
-        opened,
-        Err(OpenError::NewerFormat {
-            found: 2,
-            known: 1,
-            ..
-        })
-    ));
+    assert!(matches!(opened, Err(OpenError::NewerFormat { found: 2, known: 1, .. })));
     let foreign = tempfile::tempdir().unwrap();
     fs::write(foreign.path().join("thesis.txt"), "chapter 1").unwrap();
     let opened = open(foreign.path()).await;
-    assert!(
-        matches!(opened, Err(OpenError::NotAStore { .. })),
-        "{opened:?}"
-    );
+    assert!(matches!(opened, Err(OpenError::NotAStore { .. })), "{opened:?}");
     for directory in [newer, foreign] {
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
@@ -271,10 +212,7 @@ async fn child_without_rights() {
         return;
     };
     let opened = open(Path::new(&path)).await;
-    assert!(
-        matches!(opened, Err(OpenError::ReadOnly { .. })),
-        "{opened:?}"
-    );
+    assert!(matches!(opened, Err(OpenError::ReadOnly { .. })), "{opened:?}");
 }
 
 #[test]
@@ -285,10 +223,7 @@ fn a_directory_that_cannot_be_written_is_named() {
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o555)).unwrap();
     // Rights do not bind root, so the child is somebody else then. A copy is run, since the build
     // directory may be out of that one's reach.
-    let program = tempfile::Builder::new()
-        .tempfile()
-        .unwrap()
-        .into_temp_path();
+    let program = tempfile::Builder::new().tempfile().unwrap().into_temp_path();
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let mut child = std::process::Command::new(&program);
@@ -299,9 +234,6 @@ fn a_directory_that_cannot_be_written_is_named() {
     }
     let output = child.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}"
-    );
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }

@@ -21,10 +21,7 @@ fn assert_stopped<T: std::fmt::Debug>(result: Result<T, QueueError>) {
     let Err(QueueError::Storage { source }) = result else {
         panic!("{result:?}");
     };
-    assert!(
-        matches!(source.downcast_ref(), Some(StoreError::Disk { .. })),
-        "{source:?}"
-    );
+    assert!(matches!(source.downcast_ref(), Some(StoreError::Disk { .. })), "{source:?}");
 }
 
 #[tokio::test]
@@ -36,9 +33,7 @@ async fn child_with_little_room() {
     let waiting = Arc::clone(&store);
     let kinds = vec!["another".to_owned()];
     let waiting = tokio::spawn(async move {
-        waiting
-            .claim("worker".to_owned(), kinds, Duration::from_secs(30))
-            .await
+        waiting.claim("worker".to_owned(), kinds, Duration::from_secs(30)).await
     });
     let task = |number| {
         let id = samples::task_id(&format!("task-{number}"));
@@ -56,10 +51,7 @@ async fn child_with_little_room() {
     assert_stopped(store.push(task(0)).await);
     assert_stopped(store.statistics().await);
     let listed = store.list(JournalQuery::new()).await;
-    assert!(
-        matches!(listed, Err(JournalError::Storage { .. })),
-        "{listed:?}"
-    );
+    assert!(matches!(listed, Err(JournalError::Storage { .. })), "{listed:?}");
     println!("kept {kept} tasks");
 }
 
@@ -72,20 +64,14 @@ async fn a_full_disk_stops_the_store_and_loses_nothing() {
         // A write beyond the limit is an error then, and not a signal.
         .args(["-c", "trap '' XFSZ; ulimit -f 2000; exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())
-        .args([
-            "full_disk::child_with_little_room",
-            "--exact",
-            "--nocapture",
-        ])
+        .args(["full_disk::child_with_little_room", "--exact", "--nocapture"])
         .env(STORE, directory.path())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}{errors}");
-    let kept = said
-        .lines()
-        .find_map(|line| line.split_once("kept ")?.1.strip_suffix(" tasks"));
+    let kept = said.lines().find_map(|line| line.split_once("kept ")?.1.strip_suffix(" tasks"));
     let kept: u64 = kept.unwrap().parse().unwrap();
     assert!(kept > 10, "{said}");
     let store = open(directory.path()).await;

@@ -61,18 +61,12 @@ impl QueueBench {
     }
 
     pub(super) async fn push(&self, task: &TaskRecord) -> Pushed {
-        self.queue
-            .push(task.clone())
-            .await
-            .expect("the queue takes a new task")
+        self.queue.push(task.clone()).await.expect("the queue takes a new task")
     }
 
     /// Claims, and waits for it.
     pub(super) async fn claim(&self) -> Claim {
-        let claim = self
-            .queue
-            .claim("worker".to_owned(), Vec::new(), LEASE)
-            .await;
+        let claim = self.queue.claim("worker".to_owned(), Vec::new(), LEASE).await;
         claim.expect("a claim ends with a task")
     }
 

@@ -13,17 +13,12 @@ use crate::samples;
 
 /// Clause 1.
 pub async fn a_task_that_was_pushed_can_be_claimed(bench: QueueBench) {
-    let pushed = task("a")
-        .with_priority(3)
-        .with_exclusive_key("shop/checkout");
+    let pushed = task("a").with_priority(3).with_exclusive_key("shop/checkout");
     assert_eq!(bench.push(&pushed).await, Pushed::New);
     let claim = bench.claim().await;
     assert_eq!(claim.task, pushed);
     assert_eq!(claim.attempt, 1);
-    assert_eq!(
-        (claim.token.task, claim.token.worker.as_str()),
-        (pushed.id, "worker")
-    );
+    assert_eq!((claim.token.task, claim.token.worker.as_str()), (pushed.id, "worker"));
 }
 
 /// Clause 2.
@@ -31,11 +26,7 @@ pub async fn the_same_task_pushed_again_is_known_and_queued_once(bench: QueueBen
     assert_eq!(bench.push(&task("a")).await, Pushed::New);
     assert_eq!(bench.push(&task("a")).await, Pushed::Known);
     let claim = bench.claim_now().await.expect("the task can be claimed");
-    assert_eq!(
-        bench.push(&task("a")).await,
-        Pushed::Known,
-        "also while it is claimed"
-    );
+    assert_eq!(bench.push(&task("a")).await, Pushed::Known, "also while it is claimed");
     assert_eq!(bench.next().await, None, "it is there once");
     bench.settle(&claim, Settlement::Done).await;
     assert_eq!(bench.next().await, None, "it was there once");
@@ -112,16 +103,11 @@ pub async fn each_claim_has_a_number_of_its_own(bench: QueueBench) {
 /// `claim` takes a task of one of the kinds, or of any kind.
 pub async fn a_claim_takes_only_the_kinds_it_asked_for(bench: QueueBench) {
     for kind in ["stone", "paper", "scissors"] {
-        bench
-            .push(&TaskRecord::new(samples::task_id(kind), kind, *b""))
-            .await;
+        bench.push(&TaskRecord::new(samples::task_id(kind), kind, *b"")).await;
     }
     let kinds = vec!["scissors".to_owned(), "paper".to_owned()];
     for expected in ["paper", "scissors"] {
-        let claim = bench
-            .queue
-            .claim("worker".to_owned(), kinds.clone(), LEASE)
-            .await;
+        let claim = bench.queue.claim("worker".to_owned(), kinds.clone(), LEASE).await;
         assert_eq!(claim.expect("one of them is there").task.kind, expected);
     }
     assert_eq!(bench.claim().await.task.kind, "stone");
@@ -140,13 +126,9 @@ pub async fn a_task_is_not_claimed_before_it_is_due(bench: QueueBench) {
 /// Clause 4.
 pub async fn a_task_is_not_claimed_while_another_of_its_key_is(bench: QueueBench) {
     for id in ["a", "b", "c"] {
-        bench
-            .push(&task(id).with_exclusive_key("shop/checkout"))
-            .await;
+        bench.push(&task(id).with_exclusive_key("shop/checkout")).await;
     }
-    bench
-        .push(&task("d").with_exclusive_key("shop/search"))
-        .await;
+    bench.push(&task("d").with_exclusive_key("shop/search")).await;
     let first = bench.claim_now().await.expect("the first of the key");
     assert_eq!(first.task.id, samples::task_id("a"));
     assert_eq!(bench.next().await.as_deref(), Some("d"), "another key");
@@ -201,11 +183,7 @@ pub async fn a_rescheduled_task_is_due_at_its_new_time(bench: QueueBench) {
 pub async fn a_claimed_or_unknown_task_is_not_rescheduled(bench: QueueBench) {
     let reschedule = async |id| {
         let id = samples::task_id(id);
-        bench
-            .queue
-            .reschedule(id, bench.now())
-            .await
-            .expect("the queue works")
+        bench.queue.reschedule(id, bench.now()).await.expect("the queue works")
     };
     assert!(!reschedule("unknown").await);
     bench.push(&task("a")).await;

@@ -27,18 +27,12 @@ fn events(task: &str, count: u64, accepted: u64) -> Vec<Event> {
 
 impl JournalBench {
     async fn append(&self, events: &[Event]) {
-        self.journal
-            .append(events.to_vec())
-            .await
-            .expect("the events go on");
+        self.journal.append(events.to_vec()).await.expect("the events go on");
     }
 
     async fn read(&self, task: &str, after: u64, limit: usize) -> Vec<Event> {
         let (task, after) = (samples::task_id(task), Sequence::new(after));
-        self.journal
-            .read(task, after, limit)
-            .await
-            .expect("the journal works")
+        self.journal.read(task, after, limit).await.expect("the journal works")
     }
 
     /// Begins to follow on a task of the runtime.
@@ -53,9 +47,7 @@ impl JournalBench {
 
     async fn list(&self, query: JournalQuery) -> Vec<String> {
         let list = self.journal.list(query).await.expect("the journal works");
-        list.iter()
-            .map(|summary| summary.task.as_str().to_owned())
-            .collect()
+        list.iter().map(|summary| summary.task.as_str().to_owned()).collect()
     }
 
     async fn conflict(&self, events: Vec<Event>, last: u64) {
@@ -92,12 +84,8 @@ pub async fn events_that_do_not_go_on_are_a_conflict_and_none_is_kept(bench: Jou
     bench.conflict(all[..1].to_vec(), 3).await;
     bench.conflict(all[2..5].to_vec(), 3).await;
     bench.conflict(all[4..].to_vec(), 3).await;
-    bench
-        .conflict(vec![all[3].clone(), all[5].clone()], 3)
-        .await;
-    bench
-        .conflict(vec![all[3].clone(), all[3].clone()], 3)
-        .await;
+    bench.conflict(vec![all[3].clone(), all[5].clone()], 3).await;
+    bench.conflict(vec![all[3].clone(), all[3].clone()], 3).await;
     let another = samples::progress(&samples::task_id("b"), 5, at(5));
     bench.conflict(vec![all[3].clone(), another], 3).await;
     assert_eq!(bench.read("a", 0, 100).await, all[..3]);
@@ -150,10 +138,7 @@ pub async fn the_events_of_each_task_are_its_own(bench: JournalBench) {
 pub async fn a_follower_gets_what_is_there_at_once(bench: JournalBench) {
     let all = events("a", 5, 0);
     bench.append(&all).await;
-    assert_eq!(
-        bench.follow("a", 2).await.expect("there are events"),
-        all[2..]
-    );
+    assert_eq!(bench.follow("a", 2).await.expect("there are events"), all[2..]);
 }
 
 /// Clause 4.
@@ -188,10 +173,7 @@ pub async fn every_follower_is_woken(bench: JournalBench) {
         given_up.abort();
         bench.append(&all[number..=number]).await;
         for follower in followers {
-            assert_eq!(
-                follower.await.expect("there is an event"),
-                all[number..=number]
-            );
+            assert_eq!(follower.await.expect("there is an event"), all[number..=number]);
         }
     }
 }
@@ -210,25 +192,16 @@ pub async fn the_list_tells_how_far_each_task_has_come(bench: JournalBench) {
     bench.append(&events("a", 4, 0)).await;
     let task: TaskId = samples::task_id("a");
     let summary = async || {
-        let list = bench
-            .journal
-            .list(JournalQuery::new())
-            .await
-            .expect("the journal works");
+        let list = bench.journal.list(JournalQuery::new()).await.expect("the journal works");
         list.first().cloned().expect("the task is there")
     };
     let before = summary().await;
     assert_eq!((&before.task, before.project.as_str()), (&task, "checkout"));
     assert_eq!((before.last, before.outcome), (Sequence::new(4), None));
     assert_eq!((before.accepted_at, before.updated_at), (at(0), at(4)));
-    bench
-        .append(&[samples::finished(&task, 5, at(9), Outcome::Failed)])
-        .await;
+    bench.append(&[samples::finished(&task, 5, at(9), Outcome::Failed)]).await;
     let after = summary().await;
-    assert_eq!(
-        (after.last, after.outcome),
-        (Sequence::new(5), Some(Outcome::Failed))
-    );
+    assert_eq!((after.last, after.outcome), (Sequence::new(5), Some(Outcome::Failed)));
     assert_eq!((after.accepted_at, after.updated_at), (at(0), at(9)));
 }
 
@@ -241,16 +214,8 @@ pub async fn the_list_is_filtered_by_every_part_of_a_query(bench: JournalBench) 
     let mut other = samples::request(package);
     other.business = deploy_core::model::BusinessName::new("bank").expect("a business");
     bench.append(&events("checkout", 2, 10)).await;
-    bench
-        .append(&[samples::accepted(
-            &samples::task_id("search"),
-            at(20),
-            search,
-        )])
-        .await;
-    bench
-        .append(&[samples::accepted(&samples::task_id("bank"), at(30), other)])
-        .await;
+    bench.append(&[samples::accepted(&samples::task_id("search"), at(20), search)]).await;
+    bench.append(&[samples::accepted(&samples::task_id("bank"), at(30), other)]).await;
     let finished = samples::finished(&samples::task_id("bank"), 2, at(40), Outcome::Succeeded);
     bench.append(&[finished]).await;
 
@@ -259,10 +224,7 @@ pub async fn the_list_is_filtered_by_every_part_of_a_query(bench: JournalBench) 
     assert_eq!(bench.list(project).await, ["checkout"]);
     assert_eq!(bench.list(new().with_work_order(order)).await, ["search"]);
     assert_eq!(bench.list(new().with_finished(true)).await, ["bank"]);
-    assert_eq!(
-        bench.list(new().with_finished(false)).await,
-        ["search", "checkout"]
-    );
+    assert_eq!(bench.list(new().with_finished(false)).await, ["search", "checkout"]);
     assert_eq!(bench.list(new().with_limit(2)).await, ["bank", "search"]);
     let mut query = new();
     query.business = Some(samples::business());
@@ -275,16 +237,12 @@ pub async fn the_list_is_filtered_by_every_part_of_a_query(bench: JournalBench) 
 /// Clause 5.
 pub async fn the_list_goes_on_where_the_last_page_ended(bench: JournalBench) {
     for number in 0..10 {
-        bench
-            .append(&events(&format!("task-{number}"), 1, number / 3))
-            .await;
+        bench.append(&events(&format!("task-{number}"), 1, number / 3)).await;
     }
     let whole = bench.list(JournalQuery::new()).await;
     let mut pages = bench.list(JournalQuery::new().with_limit(3)).await;
     while let Some(last) = pages.last() {
-        let query = JournalQuery::new()
-            .with_after(samples::task_id(last))
-            .with_limit(3);
+        let query = JournalQuery::new().with_after(samples::task_id(last)).with_limit(3);
         let mut page = bench.list(query).await;
         if page.is_empty() {
             break;

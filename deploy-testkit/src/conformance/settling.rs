@@ -26,19 +26,9 @@ async fn assert_lost(bench: &QueueBench, token: &LeaseToken) {
     lost(bench.queue.renew(token.clone(), LEASE).await);
     lost(bench.queue.settle(token.clone(), Settlement::Done).await);
     let failure = failure("too late");
-    lost(
-        bench
-            .queue
-            .settle(token.clone(), Settlement::Dead { failure })
-            .await,
-    );
+    lost(bench.queue.settle(token.clone(), Settlement::Dead { failure }).await);
     let until = bench.later(60);
-    lost(
-        bench
-            .queue
-            .settle(token.clone(), Settlement::Defer { until })
-            .await,
-    );
+    lost(bench.queue.settle(token.clone(), Settlement::Defer { until }).await);
 }
 
 /// Clauses 3 and 9.
@@ -89,17 +79,8 @@ pub async fn a_lease_is_settled_once(bench: QueueBench) {
 /// Clause 7.
 pub async fn the_token_of_another_claim_is_refused(bench: QueueBench) {
     let claim = claimed(&bench).await;
-    let LeaseToken {
-        task,
-        worker,
-        number,
-        ..
-    } = claim.token.clone();
-    assert_lost(
-        &bench,
-        &LeaseToken::new(task.clone(), worker.clone(), number + 1),
-    )
-    .await;
+    let LeaseToken { task, worker, number, .. } = claim.token.clone();
+    assert_lost(&bench, &LeaseToken::new(task.clone(), worker.clone(), number + 1)).await;
     assert_lost(&bench, &LeaseToken::new(task, "another".to_owned(), number)).await;
     let unknown = crate::samples::task_id("unknown");
     assert_lost(&bench, &LeaseToken::new(unknown, worker, number)).await;
@@ -112,11 +93,7 @@ pub async fn a_task_that_is_done_is_gone(bench: QueueBench) {
     bench.settle(&claim, Settlement::Done).await;
     bench.clock.advance(LEASE * 2);
     assert_eq!(bench.next().await, None);
-    assert_eq!(
-        bench.push(&task("a")).await,
-        Pushed::New,
-        "its id is free again"
-    );
+    assert_eq!(bench.push(&task("a")).await, Pushed::New, "its id is free again");
     assert_eq!(bench.claim().await.attempt, 1);
 }
 
@@ -135,9 +112,7 @@ pub async fn a_retry_comes_after_its_pause_as_the_next_attempt(bench: QueueBench
     let claim = claimed(&bench).await;
     let after = Some(Duration::from_secs(10));
     let failure = failure("not yet");
-    bench
-        .settle(&claim, Settlement::Retry { after, failure })
-        .await;
+    bench.settle(&claim, Settlement::Retry { after, failure }).await;
     bench.clock.advance(Duration::from_secs(9));
     assert_eq!(bench.next().await, None);
     bench.clock.advance(Duration::from_secs(1));
@@ -149,10 +124,7 @@ pub async fn a_retry_comes_after_its_pause_as_the_next_attempt(bench: QueueBench
 pub async fn a_retry_without_a_pause_comes_after_a_pause_of_the_queues_own(bench: QueueBench) {
     let mut claim = claimed(&bench).await;
     for attempt in 2..=5 {
-        let retry = Settlement::Retry {
-            after: None,
-            failure: failure("not yet"),
-        };
+        let retry = Settlement::Retry { after: None, failure: failure("not yet") };
         bench.settle(&claim, retry).await;
         assert_eq!(bench.next().await, None, "it does not come back at once");
         // Longer than any pause that makes sense.

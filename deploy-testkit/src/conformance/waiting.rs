@@ -23,11 +23,7 @@ async fn settle_down() {
 
 /// Clause 6.
 pub async fn a_waiting_claim_is_woken_by_a_push(bench: QueueBench) {
-    let claims = [
-        bench.begin_claim(),
-        bench.begin_claim(),
-        bench.begin_claim(),
-    ];
+    let claims = [bench.begin_claim(), bench.begin_claim(), bench.begin_claim()];
     settle_down().await;
     for id in ["a", "b", "c"] {
         bench.push(&task(id)).await;
@@ -42,22 +38,14 @@ pub async fn a_waiting_claim_is_woken_when_a_task_comes_due(bench: QueueBench) {
     bench.push(&task("later").with_due(bench.later(7200))).await;
     let claim = bench.begin_claim();
     settle_down().await;
-    bench
-        .push(&task("sooner").with_due(bench.later(3600)))
-        .await;
+    bench.push(&task("sooner").with_due(bench.later(3600))).await;
     settle_down().await;
     bench.clock.advance(Duration::from_secs(3600));
-    assert_eq!(
-        claim.await.expect("it is due").task.id,
-        samples::task_id("sooner")
-    );
+    assert_eq!(claim.await.expect("it is due").task.id, samples::task_id("sooner"));
     let claim = bench.begin_claim();
     bench.clock.advance(Duration::from_secs(3600));
     // The lease on the first has run out by then, and the first was due before.
-    assert_eq!(
-        claim.await.expect("it is due").task.id,
-        samples::task_id("sooner")
-    );
+    assert_eq!(claim.await.expect("it is due").task.id, samples::task_id("sooner"));
     assert_eq!(bench.claim().await.task.id, samples::task_id("later"));
 }
 
@@ -66,10 +54,7 @@ pub async fn a_waiting_claim_is_woken_when_a_task_is_rescheduled(bench: QueueBen
     bench.push(&task("a").with_due(bench.later(3600))).await;
     let claim = bench.begin_claim();
     settle_down().await;
-    let rescheduled = bench
-        .queue
-        .reschedule(samples::task_id("a"), bench.now())
-        .await;
+    let rescheduled = bench.queue.reschedule(samples::task_id("a"), bench.now()).await;
     assert!(rescheduled.expect("the queue works"));
     claim.await.expect("it is due now");
 }
@@ -82,10 +67,7 @@ pub async fn a_waiting_claim_is_woken_when_a_key_is_freed(bench: QueueBench) {
     let claim = bench.begin_claim();
     settle_down().await;
     bench.settle(&first, Settlement::Done).await;
-    assert_eq!(
-        claim.await.expect("the key is free").task.id,
-        samples::task_id("b")
-    );
+    assert_eq!(claim.await.expect("the key is free").task.id, samples::task_id("b"));
 }
 
 /// Clauses 3 and 6.
@@ -103,21 +85,15 @@ pub async fn a_waiting_claim_is_woken_by_its_own_kind_only(bench: QueueBench) {
     let begin = |kind: &'static str| {
         let queue = std::sync::Arc::clone(&bench.queue);
         tokio::spawn(async move {
-            let claim = queue
-                .claim("worker".to_owned(), vec![kind.to_owned()], LEASE)
-                .await;
+            let claim = queue.claim("worker".to_owned(), vec![kind.to_owned()], LEASE).await;
             claim.expect("a claim ends with a task").task.kind
         })
     };
     let (stone, paper) = (begin("stone"), begin("paper"));
     settle_down().await;
-    bench
-        .push(&TaskRecord::new(samples::task_id("p"), "paper", *b""))
-        .await;
+    bench.push(&TaskRecord::new(samples::task_id("p"), "paper", *b"")).await;
     assert_eq!(paper.await.expect("its kind was pushed"), "paper");
-    bench
-        .push(&TaskRecord::new(samples::task_id("s"), "stone", *b""))
-        .await;
+    bench.push(&TaskRecord::new(samples::task_id("s"), "stone", *b"")).await;
     assert_eq!(stone.await.expect("its kind was pushed"), "stone");
 }
 
@@ -141,10 +117,7 @@ pub async fn a_dropped_claim_loses_nothing(bench: QueueBench) {
         let claim = match claim.await {
             // The claim had ended: its task is with the worker.
             Ok(claim) => claim,
-            Err(_) => bench
-                .claim_now()
-                .await
-                .expect("the task was given back at once"),
+            Err(_) => bench.claim_now().await.expect("the task was given back at once"),
         };
         assert_eq!((claim.task.id.as_str(), claim.attempt), (id.as_str(), 1));
         bench.settle(&claim, Settlement::Done).await;

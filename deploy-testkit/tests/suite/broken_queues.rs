@@ -70,9 +70,7 @@ impl Queue for Broken {
             Fault::IgnoresPriority if task.kind != "last" => task.priority = 0,
             Fault::LastComesFirst if task.kind != "last" => {
                 let age = self.clock.now().since(VirtualClock::new().now()).as_secs();
-                let wait = task
-                    .due
-                    .map_or(0, |due| due.since(self.clock.now()).as_secs());
+                let wait = task.due.map_or(0, |due| due.since(self.clock.now()).as_secs());
                 task.priority += i32::try_from(age + wait).unwrap();
             }
             _ => {}
@@ -205,11 +203,7 @@ fn fails<B, C: Future<Output = ()>>(
     let clock = VirtualClock::new();
     let config = QueueConfig::new().with_clock(Arc::new(clock.clone()));
     let queue = Arc::new(MemoryQueue::new(config));
-    let broken = Broken {
-        queue,
-        clock: clock.clone(),
-        fault,
-    };
+    let broken = Broken { queue, clock: clock.clone(), fault };
     let case = case(bench(broken, clock));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

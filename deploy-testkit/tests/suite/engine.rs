@@ -8,8 +8,8 @@ use deploy_core::model::{
 };
 use deploy_core::{
     Accepted, AgentNode, BuildError, Clock, Context, ControlNode, Deployment, ExecuteError, Fact,
-    FailureCode, FnResolver, Gate, GateDecision, GateError, Journal, JournalQuery, NodeError, Phase,
-    Queue, ResolveError, Sequence, VerifyError,
+    FailureCode, FnResolver, Gate, GateDecision, GateError, Journal, JournalQuery, NodeError,
+    Phase, Queue, ResolveError, Sequence, VerifyError,
 };
 use deploy_queue::{MemoryJournal, MemoryQueue, QueueConfig};
 use deploy_testkit::{
@@ -241,10 +241,7 @@ async fn a_cancel_stops_the_host_that_is_being_done_and_starts_no_other() {
     let report = deployment.wait().await.unwrap();
     assert_eq!(report.outcome, Outcome::Cancelled);
     let statuses: Vec<_> = report.hosts.iter().map(|host| host.status).collect();
-    assert_eq!(
-        statuses,
-        [HostStatus::Succeeded, HostStatus::Cancelled, HostStatus::NotStarted]
-    );
+    assert_eq!(statuses, [HostStatus::Succeeded, HostStatus::Cancelled, HostStatus::NotStarted]);
 }
 
 /// Nomad 0.9.0 to 0.9.3 ran finished work again after a restart; this is that test.
@@ -365,9 +362,8 @@ async fn a_gate_holds_a_deployment_and_says_why() {
 async fn a_full_queue_refuses_and_leaves_no_trace() {
     let world = World::new(1);
     world.executor.script(samples::host(1), HostScript::hang());
-    let config = QueueConfig::new()
-        .with_capacity(1)
-        .with_clock(Arc::clone(&world.clock) as Arc<dyn Clock>);
+    let config =
+        QueueConfig::new().with_capacity(1).with_clock(Arc::clone(&world.clock) as Arc<dyn Clock>);
     let world = World { queue: Arc::new(MemoryQueue::new(config)), ..world };
     let node = world.node().await;
     node.submit(request("d1", &["1"])).await.unwrap();

@@ -36,20 +36,9 @@ async fn every_host_has_a_result_in_the_order_of_the_task() {
     let executor = ScriptedExecutor::new()
         .with_host(samples::host(2), HostScript::fail(FailureCode::HookFailed));
     let report = executor.execute(context(), task(3, 3)).await.unwrap();
-    let ended: Vec<_> = report
-        .hosts
-        .iter()
-        .map(|h| (h.host.clone(), h.status))
-        .collect();
-    let expected = [
-        HostStatus::Succeeded,
-        HostStatus::Failed,
-        HostStatus::Succeeded,
-    ];
-    assert_eq!(
-        ended,
-        (1..).map(samples::host).zip(expected).collect::<Vec<_>>()
-    );
+    let ended: Vec<_> = report.hosts.iter().map(|h| (h.host.clone(), h.status)).collect();
+    let expected = [HostStatus::Succeeded, HostStatus::Failed, HostStatus::Succeeded];
+    assert_eq!(ended, (1..).map(samples::host).zip(expected).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -129,33 +118,19 @@ async fn facts_are_reported_and_each_host_is_finished_last() {
     let cx = context().with_observer(Arc::new(observer));
     executor.execute(cx, task(1, 1)).await.unwrap();
     let names: Vec<_> = seen.lock().unwrap().iter().map(Fact::name).collect();
-    assert_eq!(
-        names,
-        [
-            "host_started",
-            "step_started",
-            "step_finished",
-            "host_finished"
-        ]
-    );
+    assert_eq!(names, ["host_started", "step_started", "step_finished", "host_finished"]);
 }
 
 #[tokio::test]
 async fn the_fake_verifier_gives_its_bytes_and_refuses_other_digests() {
     use std::os::unix::fs::FileExt;
     let verifier = FakeVerifier::new(*b"bytes");
-    let package = verifier
-        .verify(context(), samples::package(b"bytes"))
-        .await
-        .unwrap();
+    let package = verifier.verify(context(), samples::package(b"bytes")).await.unwrap();
     let mut read = [0; 5];
     package.file.read_exact_at(&mut read, 0).unwrap();
     assert_eq!((&read, package.digests.size), (b"bytes", 5));
     let other = verifier.verify(context(), samples::package(b"other")).await;
-    assert!(matches!(
-        other,
-        Err(VerifyError::Mismatch { what: "MD5", .. })
-    ));
+    assert!(matches!(other, Err(VerifyError::Mismatch { what: "MD5", .. })));
     assert_eq!(verifier.calls().len(), 2);
 }
 
@@ -164,15 +139,11 @@ async fn the_static_resolver_knows_what_it_was_told() {
     let (business, checkout) = (samples::business(), samples::project("checkout"));
     let fleet = samples::fleet(2);
     let everywhere = StaticResolver::new(fleet.clone());
-    let found = everywhere
-        .resolve(context(), business.clone(), checkout.clone())
-        .await;
+    let found = everywhere.resolve(context(), business.clone(), checkout.clone()).await;
     assert_eq!(found.unwrap(), fleet);
     let one = StaticResolver::empty().with_project(business.clone(), checkout.clone(), Vec::new());
     let none = one.resolve(context(), business.clone(), checkout).await;
     assert!(matches!(none, Err(ResolveError::NoHosts { .. })));
-    let unknown = one
-        .resolve(context(), business, samples::project("other"))
-        .await;
+    let unknown = one.resolve(context(), business, samples::project("other")).await;
     assert!(matches!(unknown, Err(ResolveError::Unknown { .. })));
 }

@@ -56,7 +56,9 @@ fn bad_input_is_told_whole_and_ends_with_two() {
     let output = world.deploy(&request, "direct.toml").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    for path in ["business: ", "project: ", "package.url: ", "package.md5: ", "rollout.batches[0]: "] {
+    for path in
+        ["business: ", "project: ", "package.url: ", "package.md5: ", "rollout.batches[0]: "]
+    {
         assert!(error.contains(path), "{path} is missing in:\n{error}");
     }
     assert!(error.contains("did you mean \"business\"?"), "{error}");
@@ -103,7 +105,8 @@ fn a_failing_hook_leaves_the_host_as_it_was_and_shows_what_it_said() {
     let world = World::new(2);
     let first = world.request("d1", &package("1"), HOOKS);
     assert!(world.deploy(&first, "direct.toml").output().unwrap().status.success());
-    let hooks = r#", "release": {"hooks": {"before_switch": ["echo the database is away; exit 3"]}}"#;
+    let hooks =
+        r#", "release": {"hooks": {"before_switch": ["echo the database is away; exit 3"]}}"#;
     let second = world.request("d2", &package("2"), hooks);
     let output = world.deploy(&second, "direct.toml").output().unwrap();
     assert_eq!(output.status.code(), Some(1));

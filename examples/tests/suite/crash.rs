@@ -97,7 +97,9 @@ fn an_agent_that_is_killed_and_started_again_loses_nothing() {
     agent.kill();
     let_go(&world, 2..=2);
     let agent = world.agent(&address.to_string());
-    bot.until(|fact| matches!(fact, Fact::Finished { outcome, .. } if outcome.as_str() == "succeeded"));
+    bot.until(
+        |fact| matches!(fact, Fact::Finished { outcome, .. } if outcome.as_str() == "succeeded"),
+    );
     assert_eq!(world.version(2).as_deref(), Some("1"));
     assert_eq!(world.runs(1), 1);
     drop(agent);

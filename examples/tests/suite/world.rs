@@ -33,18 +33,21 @@ pub(crate) fn package(version: &str) -> Vec<u8> {
     archive.into_inner().unwrap().finish().unwrap()
 }
 
+/// The files of a server, by path; the last one of a path counts.
+type Files = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
 /// Serves bytes by path over HTTP, one thread a connection.
 #[derive(Debug)]
 pub(crate) struct PackageServer {
     pub(crate) address: SocketAddr,
-    files: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    files: Files,
 }
 
 impl PackageServer {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let files: Arc<Mutex<Vec<(String, Vec<u8>)>>> = Arc::default();
+        let files = Files::default();
         let served = Arc::clone(&files);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -62,7 +65,7 @@ impl PackageServer {
     }
 }
 
-fn answer(mut stream: std::net::TcpStream, files: &Mutex<Vec<(String, Vec<u8>)>>) {
+fn answer(mut stream: std::net::TcpStream, files: &Files) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let Some(Ok(first)) = lines.next() else { return };
     while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
@@ -72,10 +75,8 @@ fn answer(mut stream: std::net::TcpStream, files: &Mutex<Vec<(String, Vec<u8>)>>
         Some((_, bytes)) => ("200 OK", bytes),
         None => ("404 Not Found", Vec::new()),
     };
-    let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
+    let head =
+        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
     // The other side may be killed in the middle: that is what some tests are about.
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
 }
@@ -161,9 +162,8 @@ impl World {
 
     /// Writes `inventory.toml`, which leads to an agent at an address.
     pub(crate) fn lead_to(&self, address: SocketAddr) {
-        let host = |n| {
-            format!("[[host]]\nname = \"h{n}\"\naddress = \"127.0.0.1\"\nagent = \"east\"\n\n")
-        };
+        let host =
+            |n| format!("[[host]]\nname = \"h{n}\"\naddress = \"127.0.0.1\"\nagent = \"east\"\n\n");
         let hosts: String = (1..=self.hosts).map(host).collect();
         let agent = format!(
             "[[agent]]\nname = \"east\"\nendpoint = \"http://{address}\"\ntoken_file = \"agent.token\"\n\n"

@@ -135,9 +135,7 @@ impl Extensions {
 fn replace<T>(place: &mut Option<T>, value: T) -> Result<(), ArchiveError> {
     match place.replace(value) {
         None => Ok(()),
-        Some(_) => Err(ArchiveError::damaged(
-            "extension headers name or size one entry twice",
-        )),
+        Some(_) => Err(ArchiveError::damaged("extension headers name or size one entry twice")),
     }
 }
 
@@ -154,9 +152,7 @@ fn long_name(header: &Header, stream: &mut Stream<'_>) -> Result<Vec<u8>, Archiv
     match name.iter().position(|byte| *byte == 0) {
         Some(end) if is_zero(&name[end..]) => name.truncate(end),
         _ => {
-            return Err(ArchiveError::damaged(
-                "a long name does not end as it should",
-            ));
+            return Err(ArchiveError::damaged("a long name does not end as it should"));
         }
     }
     Ok(name)

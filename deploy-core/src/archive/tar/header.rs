@@ -79,9 +79,7 @@ impl Header {
         let header = ::tar::Header::from_byte_slice(block);
         let extended = header.as_ustar().is_some() || header.as_gnu().is_some();
         if !extended && block[MAGIC].starts_with(b"ustar") {
-            return Err(ArchiveError::damaged(
-                "a tar header is of an unknown dialect",
-            ));
+            return Err(ArchiveError::damaged("a tar header is of an unknown dialect"));
         }
         let fields = header.as_old();
         let mode = number(&fields.mode).or_else(|| is_blank(&fields.mode).then_some(0));
@@ -129,16 +127,13 @@ fn number(field: &[u8]) -> Option<u64> {
     let (&first, rest) = field.split_first()?;
     if first & 0x80 != 0 {
         let positive = first == 0x80;
-        let value = rest.iter().try_fold(0_u64, |value, byte| {
-            Some(value.checked_mul(256)? | u64::from(*byte))
-        });
+        let value = rest
+            .iter()
+            .try_fold(0_u64, |value, byte| Some(value.checked_mul(256)? | u64::from(*byte)));
         return value.filter(|_| positive);
     }
     let field = field.trim_ascii_start();
-    let digits = field
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
+    let digits = field.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, rest) = field.split_at(digits);
     if digits.is_empty() || !is_blank(rest) {
         return None;

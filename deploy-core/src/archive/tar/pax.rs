@@ -55,9 +55,8 @@ mod tests {
 
     #[test]
     fn records_are_split_by_their_length() {
-        let records: Vec<_> = Records(b"12 path=a=b\n15 comment=\n\n\n\n")
-            .map(Result::unwrap)
-            .collect();
+        let records: Vec<_> =
+            Records(b"12 path=a=b\n15 comment=\n\n\n\n").map(Result::unwrap).collect();
         assert_eq!(records[0].key, b"path");
         assert_eq!(records[0].value, b"a=b");
         assert_eq!(records[1].value, b"\n\n\n");

@@ -65,9 +65,7 @@ fn entry<S: Sink>(
         return Err(ArchiveError::forbidden(name, what));
     }
     if kind != Kind::File && header.size != 0 {
-        return Err(ArchiveError::damaged(
-            "an entry that is no file has content",
-        ));
+        return Err(ArchiveError::damaged("an entry that is no file has content"));
     }
     match kind {
         Kind::Directory => layout.directory(name),

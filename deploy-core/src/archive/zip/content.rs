@@ -40,12 +40,8 @@ impl Unpacker {
         cursor: &mut Cursor<'_>,
         mut take: impl FnMut(&[u8]) -> Result<(), ArchiveError>,
     ) -> Result<(), ArchiveError> {
-        let mut left = Left {
-            record,
-            packed: record.packed,
-            size: record.size,
-            checksum: Crc::new(),
-        };
+        let mut left =
+            Left { record, packed: record.packed, size: record.size, checksum: Crc::new() };
         match record.method {
             Method::Stored => self.store(&mut left, cursor, &mut take)?,
             Method::Deflated => self.inflate(&mut left, cursor, &mut take)?,

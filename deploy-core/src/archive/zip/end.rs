@@ -49,11 +49,7 @@ impl Directory {
         if claims.entries > most_entries {
             return Err(ArchiveError::too_large(Limit::Entries, most_entries));
         }
-        Ok(Self {
-            entries: claims.entries,
-            start: claims.start,
-            end: records,
-        })
+        Ok(Self { entries: claims.entries, start: claims.start, end: records })
     }
 }
 
@@ -122,10 +118,6 @@ fn find_end64(package: Package<'_>, end: u64) -> Result<Option<(Claims, u64)>, A
     if !sound {
         return Err(damaged());
     }
-    let claims = Claims {
-        entries: all,
-        bytes: wide(&record, 40),
-        start: wide(&record, 48),
-    };
+    let claims = Claims { entries: all, bytes: wide(&record, 40), start: wide(&record, 48) };
     Ok(Some((claims, at)))
 }

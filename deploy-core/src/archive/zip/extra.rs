@@ -40,9 +40,9 @@ impl<'a> Extra<'a> {
     /// Refuses a second name that differs from the first.
     pub(super) fn check_name(&self, name: &[u8]) -> Result<(), ArchiveError> {
         match self.unicode_name {
-            Some(field) if field.get(UNICODE_NAME_HEAD..) != Some(name) => Err(
-                ArchiveError::damaged("a zip record has two different names"),
-            ),
+            Some(field) if field.get(UNICODE_NAME_HEAD..) != Some(name) => {
+                Err(ArchiveError::damaged("a zip record has two different names"))
+            }
             _ => Ok(()),
         }
     }

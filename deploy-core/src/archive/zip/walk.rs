@@ -25,9 +25,7 @@ pub(in crate::archive) fn walk<S: Sink>(
         record.read_descriptor(descriptor, &mut content)?;
     }
     if content.position() != directory.start || central.position() != directory.end {
-        return Err(ArchiveError::damaged(
-            "its zip holds bytes that belong to no entry",
-        ));
+        return Err(ArchiveError::damaged("its zip holds bytes that belong to no entry"));
     }
     Ok(())
 }

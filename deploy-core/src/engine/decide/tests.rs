@@ -27,10 +27,7 @@ fn request(batches: &[String], max_parallel: u32) -> DeploymentRequest {
         PackageUrl::new("http://192.0.2.1/a.tar.gz").unwrap(),
         Md5Digest::of(b"package"),
     );
-    let (business, project) = (
-        BusinessName::new("b").unwrap(),
-        ProjectName::new("p").unwrap(),
-    );
+    let (business, project) = (BusinessName::new("b").unwrap(), ProjectName::new("p").unwrap());
     let sizes = batches.iter().map(|size| size.parse().unwrap()).collect();
     let mut rollout = RolloutSpec::default().with_batches(sizes);
     rollout.max_parallel = max_parallel;
@@ -41,12 +38,7 @@ fn state(facts: &[Fact]) -> TaskState {
     let task = TaskId::new("d").unwrap();
     let at = Timestamp::from_unix_micros(0).unwrap();
     let event = |(index, fact): (usize, &Fact)| {
-        Event::new(
-            task.clone(),
-            Sequence::new(index as u64 + 1),
-            at,
-            fact.clone(),
-        )
+        Event::new(task.clone(), Sequence::new(index as u64 + 1), at, fact.clone())
     };
     let events: Vec<_> = facts.iter().enumerate().map(event).collect();
     TaskState::fold(&events).unwrap()
@@ -55,27 +47,14 @@ fn state(facts: &[Fact]) -> TaskState {
 impl World {
     fn new(request: DeploymentRequest, fails: Vec<bool>) -> Self {
         let deployment = DeploymentId::new("d").unwrap();
-        let accepted = Fact::Accepted {
-            deployment,
-            request: Box::new(request),
-        };
-        Self {
-            facts: vec![accepted],
-            running: BTreeSet::new(),
-            fails,
-            most_in_flight: 0,
-        }
+        let accepted = Fact::Accepted { deployment, request: Box::new(request) };
+        Self { facts: vec![accepted], running: BTreeSet::new(), fails, most_in_flight: 0 }
     }
 
     /// The process dies here, and another one takes over.
     fn crash_after(facts: &[Fact], fails: &[bool]) -> Self {
         let (facts, running) = (facts.to_vec(), BTreeSet::new());
-        Self {
-            facts,
-            running,
-            fails: fails.to_vec(),
-            most_in_flight: 0,
-        }
+        Self { facts, running, fails: fails.to_vec(), most_in_flight: 0 }
     }
 
     fn finished(&self, host: &HostName) -> Fact {
@@ -101,16 +80,12 @@ impl World {
                 self.facts.push(Fact::Resolved { hosts });
             }
             Next::Verify => {
-                self.facts.push(Fact::Verified {
-                    package: Digests::new().finish(),
-                });
+                self.facts.push(Fact::Verified { package: Digests::new().finish() });
             }
             Next::WaitUntil(until) => panic!("it is not to wait until {until}"),
             Next::AskGates => {
                 let targets: Vec<_> = state.hosts.iter().map(|h| h.target.clone()).collect();
-                let Subject::Deployment { request, .. } = &state.subject else {
-                    unreachable!()
-                };
+                let Subject::Deployment { request, .. } = &state.subject else { unreachable!() };
                 let batches = batches(&targets, &request.rollout);
                 self.facts.push(Fact::RolloutStarted { batches });
             }
@@ -121,24 +96,14 @@ impl World {
                 let task = state.task.part(number);
                 self.running.insert(task.clone());
                 let hosts = hosts.into_iter().map(|target| target.host).collect();
-                self.facts.push(Fact::Dispatched {
-                    task,
-                    hosts,
-                    fence: Fence::new(1),
-                });
+                self.facts.push(Fact::Dispatched { task, hosts, fence: Fence::new(1) });
             }
             Next::Resume { number } => {
                 let part = &state.dispatches[number].task;
-                assert!(
-                    self.running.insert(part.clone()),
-                    "{part} is running already"
-                );
+                assert!(self.running.insert(part.clone()), "{part} is running already");
             }
             Next::Await { .. } => {
-                let host = state
-                    .in_flight()
-                    .next()
-                    .expect("there is something to wait for");
+                let host = state.in_flight().next().expect("there is something to wait for");
                 self.facts.push(self.finished(&host.target.host));
             }
             Next::Finish(facts) => self.facts.extend(facts),
@@ -158,18 +123,12 @@ impl World {
 
 /// What must hold of every end.
 fn check(end: &TaskState, facts: &[Fact]) -> Result<(), TestCaseError> {
-    let ends = facts
-        .iter()
-        .filter(|fact| matches!(fact, Fact::Finished { .. }))
-        .count();
+    let ends = facts.iter().filter(|fact| matches!(fact, Fact::Finished { .. })).count();
     prop_assert_eq!(ends, 1);
     prop_assert_eq!(end.results().count(), end.hosts.len());
     let all_succeeded = end.unsuccessful().len() == 0 && !end.hosts.is_empty();
     prop_assert_eq!(end.outcome == Some(Outcome::Succeeded), all_succeeded);
-    prop_assert_eq!(
-        end.failure.is_some(),
-        end.outcome != Some(Outcome::Succeeded)
-    );
+    prop_assert_eq!(end.failure.is_some(), end.outcome != Some(Outcome::Succeeded));
     let mut failed = false;
     let mut dispatched = BTreeSet::new();
     let mut batch = None;
@@ -180,11 +139,7 @@ fn check(end: &TaskState, facts: &[Fact]) -> Result<(), TestCaseError> {
             Fact::Dispatched { hosts, .. } => {
                 prop_assert!(!failed, "a host was started after one had failed");
                 for host in hosts {
-                    prop_assert!(
-                        dispatched.insert(host.clone()),
-                        "{} was started twice",
-                        host
-                    );
+                    prop_assert!(dispatched.insert(host.clone()), "{} was started twice", host);
                     prop_assert!(end.batches[batch.unwrap()].contains(host));
                 }
             }
@@ -274,9 +229,6 @@ fn nothing_is_rolled_out_before_its_time() {
     world.step();
     world.step();
     let state = state(&world.facts);
-    assert_eq!(
-        decide(&state, at(999), &world.running),
-        Next::WaitUntil(at(1_000))
-    );
+    assert_eq!(decide(&state, at(999), &world.running), Next::WaitUntil(at(1_000)));
     assert_eq!(decide(&state, at(1_000), &world.running), Next::AskGates);
 }

@@ -29,7 +29,9 @@ prune() {
         prune_one "$entry"
     done <"$work/old"
     prune_logs
-    finish "removed $removed${alone:+; left alone:$alone}"
+    done=
+    [ "$removed" -eq 0 ] || done="removed $removed "
+    finish "$done${alone:+left alone:$alone}"
 }
 
 # prune_one <release>

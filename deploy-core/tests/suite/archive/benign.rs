@@ -19,10 +19,7 @@ pub(crate) fn filter(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8>
 
 fn run(directory: &Path, program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let output = output(directory, program, arguments, input);
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?}: {output:?}"
-    );
+    assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
     output.stdout
 }
 
@@ -52,9 +49,8 @@ fn source() -> TempDir {
     for directory in ["d/e/empty", "with space", &deep] {
         fs::create_dir_all(path.join(directory)).unwrap();
     }
-    let noise: String = (0..40_000)
-        .map(|i: u32| format!("{:x}", i.wrapping_mul(2_654_435_761)))
-        .collect();
+    let noise: String =
+        (0..40_000).map(|i: u32| format!("{:x}", i.wrapping_mul(2_654_435_761))).collect();
     for (name, content) in [
         ("d/f", "hello"),
         ("d/empty file", ""),
@@ -76,11 +72,7 @@ fn source() -> TempDir {
             _ => continue,
         };
         let name = words.nth(1).unwrap();
-        let name = if mode == 0o644 {
-            file_of(path, name)
-        } else {
-            name.into()
-        };
+        let name = if mode == 0o644 { file_of(path, name) } else { name.into() };
         fs::set_permissions(path.join(name), fs::Permissions::from_mode(mode)).unwrap();
     }
     fs::set_permissions(path.join("run"), fs::Permissions::from_mode(0o755)).unwrap();
@@ -89,16 +81,9 @@ fn source() -> TempDir {
 
 /// The name of a file at the beginning of `name content`.
 fn file_of(root: &Path, line: &str) -> String {
-    let ends = line
-        .match_indices(' ')
-        .map(|(at, _)| at)
-        .chain([line.len()]);
+    let ends = line.match_indices(' ').map(|(at, _)| at).chain([line.len()]);
     let mut names = ends.map(|end| &line[..end]);
-    let name = names.find(|name| {
-        root.join(name)
-            .symlink_metadata()
-            .is_ok_and(|m| m.is_file())
-    });
+    let name = names.find(|name| root.join(name).symlink_metadata().is_ok_and(|m| m.is_file()));
     name.unwrap_or_else(|| panic!("{line}")).into()
 }
 
@@ -212,12 +197,7 @@ fn sec_c03_a_sparse_file_of_gnu_tar_is_refused() {
         let source = tempfile::tempdir().unwrap();
         let file = fs::File::create(source.path().join("sparse")).unwrap();
         file.set_len(1 << 20).unwrap();
-        let bytes = run(
-            source.path(),
-            "tar",
-            &[format, "--sparse", "-cf", "-", "."],
-            b"",
-        );
+        let bytes = run(source.path(), "tar", &[format, "--sparse", "-cf", "-", "."], b"");
         super::jail::assert_refused(&Package::new("app.tar", bytes), "forbidden");
     }
 }

@@ -70,10 +70,7 @@ refused! {
 
 #[test]
 fn limits_are_inclusive() {
-    let limits = limits()
-        .with_entries(2)
-        .with_file_bytes(600)
-        .with_total_bytes(1200);
+    let limits = limits().with_entries(2).with_file_bytes(600).with_total_bytes(1200);
     let tar = Tar::new().file("a", [0; 600]).file("b", [0; 600]);
     let contents = Jail::new().unpack(&tar.package().limits(limits)).unwrap();
     assert_eq!((contents.entries, contents.unpacked_bytes), (2, 1200));
@@ -113,19 +110,10 @@ fn sec_c06_a_million_empty_files_are_refused_at_the_default_limit() {
     let package = Package::new("many.tar.gz", bytes);
     let inspected = inspect(&package.file(), &package.name, &limits(), &Interrupt::new());
     assert!(
-        matches!(
-            inspected,
-            Err(ArchiveError::TooLarge {
-                allowed: 100_000,
-                ..
-            })
-        ),
+        matches!(inspected, Err(ArchiveError::TooLarge { allowed: 100_000, .. })),
         "{inspected:?}"
     );
-    assert_refused(
-        &package.limits(limits().with_entries(500)),
-        "too many entries",
-    );
+    assert_refused(&package.limits(limits().with_entries(500)), "too many entries");
 }
 
 #[test]
@@ -176,9 +164,6 @@ fn an_interrupt_in_the_middle_of_a_file_stops_it() {
         interrupt.raise();
         unpacking.join().unwrap()
     });
-    assert!(
-        matches!(unpacked, Err(ArchiveError::Interrupted)),
-        "{unpacked:?}"
-    );
+    assert!(matches!(unpacked, Err(ArchiveError::Interrupted)), "{unpacked:?}");
     assert!(jail.used() < GIB as u64);
 }

@@ -38,10 +38,7 @@ fn the_bytes_decide_whatever_the_name() {
         (b"#!/bin/sh\n".to_vec(), PackageFormat::SingleFile),
         (gzip(b"no tar"), PackageFormat::SingleFile),
         (zstd(&[b'x'; 4096]), PackageFormat::SingleFile),
-        (
-            b"\x1f\x8b only looks like gzip".to_vec(),
-            PackageFormat::SingleFile,
-        ),
+        (b"\x1f\x8b only looks like gzip".to_vec(), PackageFormat::SingleFile),
         (vec![0; 4096], PackageFormat::SingleFile),
         (Vec::new(), PackageFormat::SingleFile),
     ] {
@@ -66,16 +63,8 @@ fn a_zip_named_as_a_program_is_a_single_file() {
 
 #[test]
 fn a_name_that_promises_an_archive_has_to_keep_it() {
-    for name in [
-        "a.tar",
-        "a.tar.gz",
-        "a.TGZ",
-        "a.tar.zst",
-        "a.tzst",
-        "a.tar.xz",
-        "a.txz",
-        "a.zip",
-    ] {
+    for name in ["a.tar", "a.tar.gz", "a.TGZ", "a.tar.zst", "a.tzst", "a.tar.xz", "a.txz", "a.zip"]
+    {
         for bytes in [
             &b"<html>not found</html>"[..],
             b"",
@@ -84,10 +73,7 @@ fn a_name_that_promises_an_archive_has_to_keep_it() {
             &[b"junk", &zip()[..]].concat(),
         ] {
             let error = inspected(name, bytes).unwrap_err();
-            assert!(
-                matches!(error, ArchiveError::Damaged { .. }),
-                "{name}: {error}"
-            );
+            assert!(matches!(error, ArchiveError::Damaged { .. }), "{name}: {error}");
         }
     }
     assert_eq!(inspected("empty.tar", &[0; 1024]).unwrap().entries, 0);
@@ -149,15 +135,6 @@ fn sec_c03_a_link_in_place_of_the_directory_is_not_followed() {
 fn a_missing_directory_is_named() {
     let file = Package::new("app.tar", tar()).file();
     let into = std::path::Path::new("/nowhere/at/all");
-    let error = unpack(
-        &file,
-        "app.tar",
-        into,
-        &UnpackLimits::default(),
-        &Interrupt::new(),
-    );
-    assert_eq!(
-        error.unwrap_err().to_string(),
-        "failed to access \"/nowhere/at/all\""
-    );
+    let error = unpack(&file, "app.tar", into, &UnpackLimits::default(), &Interrupt::new());
+    assert_eq!(error.unwrap_err().to_string(), "failed to access \"/nowhere/at/all\"");
 }

@@ -21,11 +21,7 @@ pub(crate) struct Package {
 
 impl Package {
     pub(crate) fn new(name: &str, bytes: Vec<u8>) -> Self {
-        Self {
-            name: name.into(),
-            bytes,
-            limits: UnpackLimits::default(),
-        }
+        Self { name: name.into(), bytes, limits: UnpackLimits::default() }
     }
 
     pub(crate) fn limits(mut self, limits: UnpackLimits) -> Self {
@@ -84,10 +80,7 @@ impl Jail {
         for path in walk(&inside) {
             let metadata = path.symlink_metadata().unwrap();
             let kind = metadata.file_type();
-            assert!(
-                kind.is_file() || kind.is_dir() || kind.is_symlink(),
-                "{path:?}"
-            );
+            assert!(kind.is_file() || kind.is_dir() || kind.is_symlink(), "{path:?}");
             if kind.is_symlink() {
                 if let Ok(end) = fs::canonicalize(&path) {
                     assert!(end.starts_with(&inside), "{path:?} leads to {end:?}");
@@ -200,11 +193,8 @@ fn outside(root: &Path) -> String {
     let mut text = String::new();
     for path in walk(root).iter().filter(|path| !path.starts_with(&inside)) {
         let metadata = path.symlink_metadata().unwrap();
-        let content = if metadata.is_file() {
-            fs::read_to_string(path).unwrap()
-        } else {
-            String::new()
-        };
+        let content =
+            if metadata.is_file() { fs::read_to_string(path).unwrap() } else { String::new() };
         writeln!(
             text,
             "{path:?} {:o} {}.{} {} {content}",
@@ -230,11 +220,7 @@ fn a_file_written_outside_is_noticed() {
 #[should_panic(expected = "the outside")]
 fn a_mode_changed_outside_is_noticed() {
     let jail = Jail::new();
-    fs::set_permissions(
-        jail.root.path().join("x"),
-        fs::Permissions::from_mode(0o777),
-    )
-    .unwrap();
+    fs::set_permissions(jail.root.path().join("x"), fs::Permissions::from_mode(0o777)).unwrap();
     jail.assert_intact();
 }
 

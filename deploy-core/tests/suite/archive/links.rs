@@ -12,9 +12,7 @@ fn link(target: &str) -> super::jail::Package {
 
 fn chain(links: usize) -> super::jail::Package {
     (0..links)
-        .fold(Tar::new(), |tar, i| {
-            tar.symlink(format!("l{i:02}"), format!("l{:02}", i + 1))
-        })
+        .fold(Tar::new(), |tar, i| tar.symlink(format!("l{i:02}"), format!("l{:02}", i + 1)))
         .package()
 }
 
@@ -81,10 +79,7 @@ fn a_chain_of_40_links_is_laid_down() {
 
 #[test]
 fn a_hard_link_shares_its_file() {
-    let tar = Tar::new()
-        .file("d/f", "x")
-        .hardlink("h", "./d/f")
-        .hardlink("i", "h");
+    let tar = Tar::new().file("d/f", "x").hardlink("h", "./d/f").hardlink("i", "h");
     let jail = Jail::new();
     let contents = jail.unpack(&tar.package()).unwrap();
     assert_eq!((contents.entries, contents.files), (4, 3));

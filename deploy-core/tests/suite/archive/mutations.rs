@@ -36,9 +36,7 @@ fn zip() -> Vec<u8> {
 
 /// Fails if the two functions disagree, or if anything but the inside changed.
 fn assert_harmless(name: &str, bytes: Vec<u8>) -> Result<(), TestCaseError> {
-    let limits = UnpackLimits::default()
-        .with_total_bytes(1 << 20)
-        .with_entries(100);
+    let limits = UnpackLimits::default().with_total_bytes(1 << 20).with_entries(100);
     let package = Package::new(name, bytes).limits(limits);
     let inspected = inspect(&package.file(), name, &package.limits, &Interrupt::new());
     // Watches the outside itself.
@@ -69,11 +67,7 @@ fn assert_listed_alike(name: &str, bytes: &[u8], listing: &[&str]) -> Result<(),
     let listed: BTreeSet<String> = String::from_utf8(output.stdout)
         .unwrap()
         .lines()
-        .map(|line| {
-            line.split('/')
-                .filter(|c| !matches!(*c, "" | "."))
-                .collect::<Vec<_>>()
-        })
+        .map(|line| line.split('/').filter(|c| !matches!(*c, "" | ".")).collect::<Vec<_>>())
         .filter(|path| !path.is_empty())
         .map(|path| path.join("/"))
         .collect();

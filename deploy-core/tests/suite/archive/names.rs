@@ -8,10 +8,7 @@ fn named(name: impl AsRef<[u8]>) -> super::jail::Package {
 
 /// A name that no header has room for.
 fn long(name: &str) -> super::jail::Package {
-    Tar::new()
-        .pax(&[("path", name)])
-        .file("short", "x")
-        .package()
+    Tar::new().pax(&[("path", name)]).file("short", "x").package()
 }
 
 refused! {

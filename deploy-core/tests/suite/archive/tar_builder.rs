@@ -93,10 +93,7 @@ impl Tar {
     }
 
     pub(crate) fn pax(self, records: &[(&str, &str)]) -> Self {
-        self.pax_raw(
-            b'x',
-            records.iter().flat_map(|(k, v)| record(k, v)).collect(),
-        )
+        self.pax_raw(b'x', records.iter().flat_map(|(k, v)| record(k, v)).collect())
     }
 
     pub(crate) fn pax_raw(self, kind: u8, content: Vec<u8>) -> Self {

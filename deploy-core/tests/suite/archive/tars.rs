@@ -8,24 +8,17 @@ fn of_kind(kind: u8) -> Package {
 }
 
 fn of_mode(mode: u32) -> Package {
-    Tar::new()
-        .entry(Header::new("f", b'0', 1).mode(mode), "x")
-        .package()
+    Tar::new().entry(Header::new("f", b'0', 1).mode(mode), "x").package()
 }
 
 fn of_size(field: impl AsRef<[u8]>) -> Package {
-    Tar::new()
-        .entry(Header::new("f", b'0', 1).set(SIZE, field), "x")
-        .package()
+    Tar::new().entry(Header::new("f", b'0', 1).set(SIZE, field), "x").package()
 }
 
 /// The nested tar of TARmageddon: whoever takes the header's size sees `inner` as an entry.
 fn pax_size(size: &str) -> Package {
     let inner = Tar::new().file("inner", "x").0;
-    Tar::new()
-        .pax(&[("size", size)])
-        .file("outer", inner)
-        .package()
+    Tar::new().pax(&[("size", size)]).file("outer", inner).package()
 }
 
 fn pax(records: &[(&str, &str)]) -> Package {
@@ -33,10 +26,7 @@ fn pax(records: &[(&str, &str)]) -> Package {
 }
 
 fn global(key: &str) -> Package {
-    Tar::new()
-        .pax_raw(b'g', record(key, "1"))
-        .file("f", "x")
-        .package()
+    Tar::new().pax_raw(b'g', record(key, "1")).file("f", "x").package()
 }
 
 fn wrong_checksum() -> Package {

@@ -41,12 +41,7 @@ impl Entry {
     pub(crate) fn deflated(name: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> Self {
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(content.as_ref()).unwrap();
-        Self::new(
-            name.as_ref(),
-            8,
-            content.as_ref(),
-            encoder.finish().unwrap(),
-        )
+        Self::new(name.as_ref(), 8, content.as_ref(), encoder.finish().unwrap())
     }
 
     /// An entry of a Unix kind, such as a link.
@@ -132,10 +127,7 @@ pub(crate) struct Zip {
 
 impl Zip {
     pub(crate) fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
-        Self {
-            entries: entries.into_iter().collect(),
-            gap: Vec::new(),
-        }
+        Self { entries: entries.into_iter().collect(), gap: Vec::new() }
     }
 
     pub(crate) fn build(&self) -> Vec<u8> {

@@ -63,11 +63,7 @@ fn ended64(entries: u64, wrong: u64) -> Package {
 
 /// Two central records for the bytes of one local entry.
 fn overlapping() -> Package {
-    Zip::of([
-        file(),
-        at(file().central(|record| record.name = b"g".into()), 0),
-    ])
-    .package()
+    Zip::of([file(), at(file().central(|record| record.name = b"g".into()), 0)]).package()
 }
 
 /// An entry whose content is the next entry, as in the bombs that quote local headers.

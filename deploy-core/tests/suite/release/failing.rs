@@ -60,11 +60,7 @@ on_every_host! {
 #[tokio::test]
 async fn a_tool_that_is_missing_is_named() {
     let host = Host::new("busybox", false);
-    let package = Package::packed(
-        "app.tar.zst",
-        &[("a", "b")],
-        "tar -cf - * | zstd -q > \"$1\"",
-    );
+    let package = Package::packed("app.tar.zst", &[("a", "b")], "tar -cf - * | zstd -q > \"$1\"");
     let result = host.deploy(&package, &host.task("d1", 1, &package)).await;
     let failure = result.failure.unwrap();
     assert_eq!(failure.code, FailureCode::ToolMissing);
@@ -79,31 +75,17 @@ async fn each_host_has_its_result_in_the_order_of_the_task() {
     let mut task = host.task("d1", 1, &package);
     std::fs::write(host.dir.path().join("file"), "").unwrap();
     let root = |name: &str| host.dir.path().join(name);
-    task.hosts = vec![
-        target("h1", &root("a")),
-        target("h2", &root("file/b")),
-        target("h3", &root("c")),
-    ];
+    task.hosts =
+        vec![target("h1", &root("a")), target("h2", &root("file/b")), target("h3", &root("c"))];
     task.max_parallel = 2;
     let executor = host.executor(&package).build();
     let watched = Watched::new(&task);
     let report = executor.execute(watched.cx.clone(), task).await.unwrap();
-    let found: Vec<_> = report
-        .hosts
-        .iter()
-        .map(|h| (h.host.as_str(), h.status))
-        .collect();
-    let expected = [
-        ("h1", HostStatus::Succeeded),
-        ("h2", HostStatus::Failed),
-        ("h3", HostStatus::Succeeded),
-    ];
+    let found: Vec<_> = report.hosts.iter().map(|h| (h.host.as_str(), h.status)).collect();
+    let expected =
+        [("h1", HostStatus::Succeeded), ("h2", HostStatus::Failed), ("h3", HostStatus::Succeeded)];
     assert_eq!(found, expected);
-    let finished = watched
-        .facts()
-        .iter()
-        .filter(|f| f.name() == "host_finished")
-        .count();
+    let finished = watched.facts().iter().filter(|f| f.name() == "host_finished").count();
     assert_eq!(finished, 3);
 }
 
@@ -140,19 +122,10 @@ async fn a_panic_on_one_host_is_that_hosts_result() {
     let package = Package::version("one");
     let mut task = host.task("d1", 1, &package);
     task.hosts.push(target("h2", &host.dir.path().join("b")));
-    let reached = Reached {
-        connector: host.connector.clone(),
-        in_process: true,
-    };
+    let reached = Reached { connector: host.connector.clone(), in_process: true };
     let executor =
         deploy_core::ReleaseExecutor::builder(Broken(reached), package.verifier()).build();
-    let report = executor
-        .execute(Watched::new(&task).cx, task)
-        .await
-        .unwrap();
+    let report = executor.execute(Watched::new(&task).cx, task).await.unwrap();
     assert_eq!(report.hosts[0].status, HostStatus::Succeeded);
-    assert_eq!(
-        report.hosts[1].failure.as_ref().unwrap().code,
-        FailureCode::Internal
-    );
+    assert_eq!(report.hosts[1].failure.as_ref().unwrap().code, FailureCode::Internal);
 }

@@ -34,10 +34,7 @@ fn busybox_tools() -> PathBuf {
     static TOOLS: std::sync::OnceLock<TempDir> = std::sync::OnceLock::new();
     let tools = TOOLS.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
-        let status = Command::new("busybox")
-            .args(["--install", "-s"])
-            .arg(dir.path())
-            .status();
+        let status = Command::new("busybox").args(["--install", "-s"]).arg(dir.path()).status();
         assert!(
             status.is_ok_and(|status| status.success()),
             "busybox is missing; apt-get install busybox"
@@ -57,25 +54,16 @@ impl Host {
     pub(crate) fn at(dir: TempDir, root: PathBuf, shell: &'static str, in_process: bool) -> Self {
         let connector = LocalConnector::new();
         let connector = match shell {
-            "busybox" => connector
-                .shell([busybox_tools().join("sh")])
-                .variable("PATH", busybox_tools()),
+            "busybox" => {
+                connector.shell([busybox_tools().join("sh")]).variable("PATH", busybox_tools())
+            }
             shell => connector.shell([shell]),
         };
-        Self {
-            dir,
-            root,
-            in_process,
-            shell,
-            connector,
-        }
+        Self { dir, root, in_process, shell, connector }
     }
 
     pub(crate) fn executor(&self, package: &Package) -> ReleaseExecutorBuilder {
-        let connector = Reached {
-            connector: self.connector.clone(),
-            in_process: self.in_process,
-        };
+        let connector = Reached { connector: self.connector.clone(), in_process: self.in_process };
         ReleaseExecutor::builder(connector, package.verifier())
             .free_space(1 << 20)
             .node("the test's node")
@@ -118,21 +106,13 @@ impl Host {
         watched: &Watched,
     ) -> HostResult {
         let executor = self.executor(package).build();
-        one(executor
-            .execute(watched.cx.clone(), task.clone())
-            .await
-            .unwrap())
+        one(executor.execute(watched.cx.clone(), task.clone()).await.unwrap())
     }
 
     /// What `current` points to.
     pub(crate) fn current(&self) -> Option<String> {
         let link = fs::read_link(self.root.join("current")).ok()?;
-        Some(
-            link.to_str()
-                .unwrap()
-                .trim_start_matches("releases/")
-                .to_owned(),
-        )
+        Some(link.to_str().unwrap().trim_start_matches("releases/").to_owned())
     }
 
     pub(crate) fn read(&self, path: &str) -> String {
@@ -142,11 +122,7 @@ impl Host {
     /// The names in a directory of the root, hidden ones among them.
     pub(crate) fn names(&self, path: &str) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.root.join(path))
-            .map(|entries| {
-                entries
-                    .map(|e| e.unwrap().file_name().into_string().unwrap())
-                    .collect()
-            })
+            .map(|entries| entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect())
             .unwrap_or_default();
         names.sort();
         names
@@ -164,24 +140,15 @@ impl Host {
         assert_eq!(left(self.names(".deploy")), [""; 0]);
         assert!(self.is_unlocked());
         for release in self.names("releases") {
-            assert!(
-                !self
-                    .read(&format!(".deploy/marks/{release}"))
-                    .contains("state unfinished")
-            );
+            assert!(!self.read(&format!(".deploy/marks/{release}")).contains("state unfinished"));
         }
     }
 
     pub(crate) fn is_unlocked(&self) -> bool {
         let locks = self.names(".deploy");
-        let highest = locks
-            .iter()
-            .filter_map(|n| n.strip_prefix("lock.")?.parse::<u64>().ok())
-            .max();
-        highest.is_none_or(|n| {
-            self.read(&format!(".deploy/lock.{n}"))
-                .starts_with("state free\n")
-        })
+        let highest =
+            locks.iter().filter_map(|n| n.strip_prefix("lock.")?.parse::<u64>().ok()).max();
+        highest.is_none_or(|n| self.read(&format!(".deploy/lock.{n}")).starts_with("state free\n"))
     }
 
     pub(crate) fn history(&self) -> Vec<serde_json::Value> {
@@ -208,9 +175,7 @@ pub(crate) fn one(report: ReleaseReport) -> HostResult {
 }
 
 pub(crate) fn hook(run: &str) -> Hook {
-    Hook::new(run)
-        .unwrap()
-        .with_timeout(Duration::from_secs(20))
+    Hook::new(run).unwrap().with_timeout(Duration::from_secs(20))
 }
 
 /// A connector whose sessions may hide that our own code runs on the host.
@@ -224,11 +189,7 @@ pub(crate) struct Reached {
 impl Connector for Reached {
     async fn connect(&self, cx: Context, target: Target) -> Result<Box<dyn Session>, ConnectError> {
         let session = self.connector.connect(cx, target).await?;
-        Ok(if self.in_process {
-            session
-        } else {
-            Box::new(Remote(session))
-        })
+        Ok(if self.in_process { session } else { Box::new(Remote(session)) })
     }
 }
 
@@ -260,12 +221,7 @@ impl Package {
         let url = format!("file://{}", path.display());
         let source =
             PackageSource::new(PackageUrl::new(&url).unwrap(), digests.md5).pinned(&digests);
-        Self {
-            _dir: Arc::new(dir),
-            path,
-            source,
-            digests,
-        }
+        Self { _dir: Arc::new(dir), path, source, digests }
     }
 
     /// Packs files by a command that has the files' directory as its own and `$1` as its output.
@@ -284,10 +240,7 @@ impl Package {
             .current_dir(&tree)
             .status()
             .unwrap();
-        assert!(
-            status.success(),
-            "{pack}; apt-get install tar gzip zstd xz-utils zip"
-        );
+        assert!(status.success(), "{pack}; apt-get install tar gzip zstd xz-utils zip");
         Self::of_file(dir, path)
     }
 
@@ -336,12 +289,7 @@ impl Watched {
     }
 
     pub(crate) fn facts(&self) -> Vec<Fact> {
-        self.events
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|e| e.fact.clone())
-            .collect()
+        self.events.lock().unwrap().iter().map(|e| e.fact.clone()).collect()
     }
 
     /// Waits for a fact.

@@ -17,14 +17,7 @@ fn streams(chunks: usize) -> (Running, CommandIo) {
     let (stdin, a) = pipe(chunks);
     let (b, stdout) = pipe(chunks);
     let (c, stderr) = pipe(chunks);
-    (
-        Running {
-            stdin: Some(stdin),
-            stdout,
-            stderr,
-        },
-        CommandIo::new(a, b, c),
-    )
+    (Running { stdin: Some(stdin), stdout, stderr }, CommandIo::new(a, b, c))
 }
 
 async fn all(mut reader: PipeReader) -> String {
@@ -41,13 +34,8 @@ fn context() -> Context {
 
 fn session() -> (tempfile::TempDir, impl Session) {
     let dir = tempfile::tempdir().unwrap();
-    let endpoint = format!("local:{}/h1", dir.path().display())
-        .parse()
-        .unwrap();
-    let session = LocalConnector::new()
-        .variable("GREETING", "hi")
-        .open(&endpoint)
-        .unwrap();
+    let endpoint = format!("local:{}/h1", dir.path().display()).parse().unwrap();
+    let session = LocalConnector::new().variable("GREETING", "hi").open(&endpoint).unwrap();
     (dir, session)
 }
 
@@ -64,10 +52,7 @@ async fn run(script: &str) -> (Exit, String, String) {
 #[tokio::test]
 async fn a_script_reaches_the_shell_word_for_word() {
     let (exit, out, err) = run("printf '%s|' \"a  b\" '$x' \\\"; echo no >&2; exit 7").await;
-    assert_eq!(
-        (exit, out.as_str(), err.as_str()),
-        (Exit::Exited(7), "a  b|$x|\"|", "no\n")
-    );
+    assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Exited(7), "a  b|$x|\"|", "no\n"));
 }
 
 #[tokio::test]
@@ -91,10 +76,7 @@ async fn input_comes_in_order_and_ends() {
     let stdin = running.stdin.take().unwrap();
     let feed = async move {
         for number in 0..1000 {
-            stdin
-                .write(format!("{number}\n").into_bytes())
-                .await
-                .unwrap();
+            stdin.write(format!("{number}\n").into_bytes()).await.unwrap();
         }
     };
     let run = session.run(context(), "cat".to_owned(), io);
@@ -126,10 +108,7 @@ async fn output_that_nobody_wants_holds_nothing_up() {
     let (running, io) = streams(1);
     drop(running);
     let script = "head -c 1000000 /dev/zero && head -c 1000000 /dev/zero >&2";
-    assert_eq!(
-        session.run(context(), script.to_owned(), io).await.unwrap(),
-        Exit::Exited(0)
-    );
+    assert_eq!(session.run(context(), script.to_owned(), io).await.unwrap(), Exit::Exited(0));
 }
 
 #[tokio::test]
@@ -139,13 +118,7 @@ async fn what_is_left_behind_holds_nothing_up() {
     assert_eq!(exit, Exit::Exited(0));
     let (pid, rest) = out.split_once('\n').unwrap();
     assert_eq!(rest.len(), 30_001);
-    assert!(
-        std::process::Command::new("kill")
-            .arg(pid)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(std::process::Command::new("kill").arg(pid).status().unwrap().success());
 }
 
 #[tokio::test]
@@ -155,9 +128,7 @@ async fn a_cancel_ends_the_input_first() {
     let cx = context();
     let cancel = cx.cancel.clone();
     let run = tokio::spawn(async move {
-        session
-            .run(cx, "echo ready; cat; echo stopped by myself".to_owned(), io)
-            .await
+        session.run(cx, "echo ready; cat; echo stopped by myself".to_owned(), io).await
     });
     assert_eq!(running.stdout.read().await.unwrap(), b"ready\n");
     cancel.cancel("enough");
@@ -181,13 +152,7 @@ async fn dropping_the_run_kills_the_group() {
     let (_dir, session) = session();
     let (mut running, io) = streams(1);
     let run = tokio::spawn(async move {
-        session
-            .run(
-                context(),
-                "trap '' TERM; sleep 600 & echo $!; wait".to_owned(),
-                io,
-            )
-            .await
+        session.run(context(), "trap '' TERM; sleep 600 & echo $!; wait".to_owned(), io).await
     });
     let pid = String::from_utf8(running.stdout.read().await.unwrap()).unwrap();
     run.abort();

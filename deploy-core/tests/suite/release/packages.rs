@@ -11,11 +11,7 @@ use super::fixture::{Host, Package, Watched, hook, one};
 /// Packs a small tree: a program with odd modes, a link, an empty directory.
 fn packed(name: &str, pack: &str) -> Package {
     let prepare = "chmod 6777 bin/start; chmod 640 conf/x; ln -s ../conf/x bin/x; mkdir -p empty;";
-    let files = [
-        ("bin/start", "#!/bin/sh\n"),
-        ("conf/x", "x"),
-        ("a b/ü", "y"),
-    ];
+    let files = [("bin/start", "#!/bin/sh\n"), ("conf/x", "x"), ("a b/ü", "y")];
     Package::packed(name, &files, &format!("{prepare} {pack}"))
 }
 
@@ -27,10 +23,7 @@ fn listing(host: &Host) -> Vec<String> {
             let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
             let data = entry.path().symlink_metadata().unwrap();
             if data.is_symlink() {
-                into.push(format!(
-                    "{name} -> {}",
-                    fs::read_link(entry.path()).unwrap().display()
-                ));
+                into.push(format!("{name} -> {}", fs::read_link(entry.path()).unwrap().display()));
             } else {
                 into.push(format!("{name} {:o}", data.permissions().mode() & 0o7777));
             }
@@ -40,11 +33,7 @@ fn listing(host: &Host) -> Vec<String> {
         }
     }
     let mut found = Vec::new();
-    walk(
-        &host.root.join("current").canonicalize().unwrap(),
-        "",
-        &mut found,
-    );
+    walk(&host.root.join("current").canonicalize().unwrap(), "", &mut found);
     found.sort();
     found
 }
@@ -136,13 +125,8 @@ async fn bytes_other_than_those_asked_for_reach_no_host() {
     let (asked, given) = (Package::version("one"), Package::version("two"));
     let task = host.task("d1", 1, &asked);
     let executor = host.executor(&given).build();
-    let error = executor
-        .execute(Watched::new(&task).cx, task)
-        .await
-        .unwrap_err();
-    let ExecuteError::Package { failure } = error else {
-        panic!("{error}")
-    };
+    let error = executor.execute(Watched::new(&task).cx, task).await.unwrap_err();
+    let ExecuteError::Package { failure } = error else { panic!("{error}") };
     assert_eq!(failure.code, FailureCode::DigestMismatch);
     assert!(!host.root.exists());
 }

@@ -31,11 +31,7 @@ impl Prober for Scripted {
     ) -> Result<ProbeAnswer, ProbeError> {
         assert_eq!(question.url.as_str(), "http://127.0.0.1:8080/h1");
         let mut statuses = self.0.lock().unwrap();
-        let status = if statuses.len() > 1 {
-            statuses.pop_front().unwrap()
-        } else {
-            statuses[0]
-        };
+        let status = if statuses.len() > 1 { statuses.pop_front().unwrap() } else { statuses[0] };
         Ok(ProbeAnswer::new(status, b"ok".to_vec()))
     }
 }
@@ -87,10 +83,7 @@ async fn a_monitor_without_a_prober_is_refused_before_anything() {
     let mut task = host.task("d1", 1, &package);
     task.monitor = Some(monitor());
     let executor = host.executor(&package).build();
-    let error = executor
-        .execute(Watched::new(&task).cx, task)
-        .await
-        .unwrap_err();
+    let error = executor.execute(Watched::new(&task).cx, task).await.unwrap_err();
     assert!(matches!(error, ExecuteError::Rejected { .. }));
     assert!(!host.root.exists());
 }

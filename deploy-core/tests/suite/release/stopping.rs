@@ -188,22 +188,11 @@ async fn hosts_that_have_not_begun_are_not_touched_after_a_cancel() {
     let host = Host::new("dash", true);
     let package = Package::version("two");
     let mut task = held_at(&host, Step::BeforeSwitch, &package);
-    task.hosts
-        .push(super::fixture::target("h2", &host.dir.path().join("b")));
+    task.hosts.push(super::fixture::target("h2", &host.dir.path().join("b")));
     task.max_parallel = 1;
     let watched = Watched::new(&task);
     let cancel = async {
-        watched
-            .until(|f| {
-                matches!(
-                    f,
-                    Fact::StepStarted {
-                        step: Step::BeforeSwitch,
-                        ..
-                    }
-                )
-            })
-            .await;
+        watched.until(|f| matches!(f, Fact::StepStarted { step: Step::BeforeSwitch, .. })).await;
         watched.cx.cancel.cancel("enough");
     };
     let executor = host.executor(&package).build();
@@ -225,10 +214,7 @@ struct Lossy {
 impl Connector for Lossy {
     async fn connect(&self, cx: Context, target: Target) -> Result<Box<dyn Session>, ConnectError> {
         let session = self.reached.connect(cx, target).await?;
-        Ok(Box::new(LossySession {
-            session,
-            cut: Arc::clone(&self.cut),
-        }))
+        Ok(Box::new(LossySession { session, cut: Arc::clone(&self.cut) }))
     }
 }
 
@@ -248,9 +234,7 @@ impl Session for LossySession {
     ) -> Result<Exit, SessionError> {
         let (stdin, theirs) = pipe(1);
         let (stdout, mut said) = pipe(1);
-        let run = self
-            .session
-            .run(cx, script, CommandIo::new(theirs, stdout, io.stderr));
+        let run = self.session.run(cx, script, CommandIo::new(theirs, stdout, io.stderr));
         let carry = async move {
             let into = async {
                 while let Some(chunk) = io.stdin.read().await {

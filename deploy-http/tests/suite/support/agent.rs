@@ -32,12 +32,7 @@ pub(crate) struct Agent {
 impl Agent {
     /// An agent whose hosts succeed at once.
     pub(crate) async fn start() -> Self {
-        Self::with(
-            ScriptedExecutor::new(),
-            QueueConfig::new(),
-            ServeConfig::new(),
-        )
-        .await
+        Self::with(ScriptedExecutor::new(), QueueConfig::new(), ServeConfig::new()).await
     }
 
     /// An agent with scripted hosts.
@@ -68,13 +63,7 @@ impl Agent {
         let shutdown = CancelToken::new();
         let router = agent_router(node.clone(), access);
         let serving = tokio::spawn(serve(listener, router, config, shutdown.clone()));
-        Self {
-            node,
-            address,
-            hosts,
-            shutdown,
-            serving,
-        }
+        Self { node, address, hosts, shutdown, serving }
     }
 }
 
@@ -85,9 +74,7 @@ pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
 
 /// An executor that knows the agent at an address, and does not wait long.
 pub(crate) fn executor(address: SocketAddr) -> deploy_http::HttpExecutorBuilder {
-    HttpExecutor::builder()
-        .token(&endpoint(address), Secret::new(DEPLOY))
-        .first_pause(SOON)
+    HttpExecutor::builder().token(&endpoint(address), Secret::new(DEPLOY)).first_pause(SOON)
 }
 
 /// A task for so many hosts that are reached over an endpoint.
@@ -98,10 +85,7 @@ pub(crate) fn task(id: &str, endpoint: &Endpoint, hosts: usize) -> ReleaseTask {
         let (host, address, root) = (target.host, target.address, target.root);
         Target::new(host, address, endpoint.clone(), root)
     };
-    let hosts = samples::fleet(hosts)
-        .into_iter()
-        .map(through_agent)
-        .collect();
+    let hosts = samples::fleet(hosts).into_iter().map(through_agent).collect();
     ReleaseTask::new(
         TaskId::new(id).unwrap(),
         DeploymentId::new("deployment-1").unwrap(),

@@ -29,10 +29,7 @@ impl Answer {
 
     /// The last part of a problem's type.
     pub(crate) fn problem(&self) -> String {
-        assert_eq!(
-            self.header("content-type"),
-            Some("application/problem+json")
-        );
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
         let problem = self.json();
         assert_eq!(problem["status"], self.status);
         let kind = problem["type"].as_str().unwrap();
@@ -64,12 +61,7 @@ pub(crate) struct Request<'a> {
 
 impl<'a> Request<'a> {
     pub(crate) fn new(method: &'a str, path: &'a str) -> Self {
-        Self {
-            method,
-            path,
-            headers: String::new(),
-            body: Vec::new(),
-        }
+        Self { method, path, headers: String::new(), body: Vec::new() }
     }
 
     pub(crate) fn token(self, token: &str) -> Self {
@@ -88,12 +80,7 @@ impl<'a> Request<'a> {
     }
 
     pub(crate) async fn send(self, address: SocketAddr) -> Answer {
-        let Self {
-            method,
-            path,
-            headers,
-            body,
-        } = self;
+        let Self { method, path, headers, body } = self;
         let length = body.len();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: agent\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
@@ -106,19 +93,12 @@ impl<'a> Request<'a> {
 /// Reads an answer; chunks are joined.
 pub(crate) fn answer(text: &str) -> Answer {
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
-    let status = head
-        .split(' ')
-        .nth(1)
-        .map_or(0, |status| status.parse().unwrap());
+    let status = head.split(' ').nth(1).map_or(0, |status| status.parse().unwrap());
     let chunked = header(head, "transfer-encoding") == Some("chunked");
     Answer {
         status,
         head: head.to_owned(),
-        body: if chunked {
-            dechunk(body)
-        } else {
-            body.to_owned()
-        },
+        body: if chunked { dechunk(body) } else { body.to_owned() },
     }
 }
 

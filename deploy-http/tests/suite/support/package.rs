@@ -37,17 +37,14 @@ pub(crate) fn pinned(url: &str, bytes: &[u8]) -> PackageSource {
 
 /// A verifier that may contact this machine and does not wait long.
 pub(crate) fn verifier(cache: &Path) -> HttpVerifierBuilder {
-    HttpVerifier::builder(cache)
-        .policy(UrlPolicy::new().allow_loopback())
-        .first_pause(SOON)
+    HttpVerifier::builder(cache).policy(UrlPolicy::new().allow_loopback()).first_pause(SOON)
 }
 
 /// The names in a cache, sorted.
 pub(crate) fn kept(cache: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(cache.join("sha256")).unwrap();
-    let mut names: Vec<String> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }

@@ -47,10 +47,7 @@ impl Proxy {
                 });
             }
         });
-        Self {
-            address,
-            _accepting: Background(accepting),
-        }
+        Self { address, _accepting: Background(accepting) }
     }
 }
 

@@ -29,11 +29,7 @@ enum End {
 impl Reply {
     /// Exactly these bytes, then the end of the connection.
     pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Self {
-        Self {
-            bytes: bytes.into(),
-            drip: None,
-            end: End::Close,
-        }
+        Self { bytes: bytes.into(), drip: None, end: End::Close }
     }
 
     /// A status, without a body. `extra` are further header lines, each with its line end.
@@ -100,11 +96,8 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
         let connections: Arc<AtomicUsize> = Arc::default();
-        let (log, count, answer) = (
-            Arc::clone(&requests),
-            Arc::clone(&connections),
-            Arc::new(answer),
-        );
+        let (log, count, answer) =
+            (Arc::clone(&requests), Arc::clone(&connections), Arc::new(answer));
         let accepting = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -115,12 +108,7 @@ impl Server {
                 });
             }
         });
-        Self {
-            address,
-            requests,
-            connections,
-            _accepting: Background(accepting),
-        }
+        Self { address, requests, connections, _accepting: Background(accepting) }
     }
 
     /// A server that nobody should speak to.
