@@ -120,7 +120,7 @@ on_every_host! {
         let stubborn = "sh -c 'trap \"\" TERM; echo $$ > \"$DEPLOY_ROOT/pid\"; while :; do sleep 1; done' & echo waiting; wait";
         task.release.hooks.before_switch = vec![hook(stubborn).with_timeout(std::time::Duration::from_secs(1))];
         let result = host.deploy(&package, &task).await;
-        assert_eq!(result.status, HostStatus::Failed);
+        assert_eq!(result.status, HostStatus::Failed, "{result:?}");
         let failure = result.failure.unwrap();
         assert_eq!(failure.code, FailureCode::HookTimedOut);
         assert_eq!(failure.output.as_deref(), Some("waiting\n"));
