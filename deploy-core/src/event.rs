@@ -77,7 +77,7 @@ impl Event {
 
 /// What happened.
 ///
-/// A deployment's state is a fold over its facts, see [`DeploymentState`](crate::DeploymentState).
+/// A deployment's state is a fold over its facts, see [`TaskState`](crate::TaskState).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]

@@ -1,4 +1,91 @@
-//! The model, the traits and the two engines of an embeddable deployment engine.
+//! An embeddable deployment engine: rolls verified packages out to a fleet, from any Rust program.
+//!
+//! ```text
+//!  Parser → DeploymentRequest → AgentResolver + Verifier → Queue (due at) ─┐
+//!                                                                          │ worker
+//!  Journal ◄─ every fact ─ driver ◄─ decide(state, now): pure ─────────────┤
+//!  Observer: live            │                                             │
+//!                            └─► Executor, chosen by the endpoint's scheme ┘
+//!                                 http(s): an agent node, the same engine over its own queue
+//!                                 local, …: ReleaseExecutor → Connector → Session → the host
+//! ```
+//!
+//! # Quick start
+//!
+//! A control node needs five parts. Here each is the simplest there is; deploy-http has those that
+//! speak HTTP, deploy-queue those that keep what was accepted on disk.
+//!
+//! ```
+//! use deploy_core::model::{HostResult, ReleaseId, ReleaseReport, Target};
+//! use deploy_core::{ControlNode, FnExecutor, Format, Inventory, JsonParser, Parser};
+//! # use deploy_queue::{MemoryJournal, MemoryQueue, QueueConfig};
+//! # use deploy_testkit::FakeVerifier;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let inventory = Inventory::parse(Format::Json, br#"{
+//!     "host": [{"name": "web-1", "address": "10.0.1.11", "endpoint": "local:/srv/h1"}],
+//!     "project": [{"business": "payments", "name": "api", "hosts": ["web-*"], "root": "/srv/api"}]
+//! }"#)?;
+//! let optimist = FnExecutor::new(|_cx, task| async move {
+//!     let release = ReleaseId::from(&task.deployment);
+//!     let done = |target: Target| HostResult::succeeded(target.host, release.clone());
+//!     Ok(ReleaseReport::new(task.hosts.into_iter().map(done).collect()))
+//! });
+//! let node = ControlNode::builder()
+//!     .resolver(inventory)
+//!     .verifier(FakeVerifier::new(*b"hello world"))
+//!     .executor(optimist)
+//!     .queue(MemoryQueue::new(QueueConfig::new()))
+//!     .journal(MemoryJournal::new())
+//!     .build()
+//!     .await?;
+//! let request = JsonParser::new().parse(br#"{
+//!     "business": "payments",
+//!     "project": "api",
+//!     "package": {"url": "https://packages.example/api-1.4.2.tar.gz",
+//!                 "md5": "5eb63bbbe01eeed093cb22bb8f5acdc3"}
+//! }"#)?;
+//! let report = node.submit(request).await?.wait().await?;
+//! assert!(report.succeeded());
+//! node.shutdown().await;
+//! # Ok(()) }
+//! ```
+//!
+//! # What you implement, and what is here
+//!
+//! | trait | says | ours |
+//! |---|---|---|
+//! | [`Parser`] | a document is a request | [`JsonParser`], `TomlParser`, `YamlParser`, [`FnParser`] |
+//! | [`AgentResolver`] | a project has these hosts | [`Inventory`], [`FnResolver`] |
+//! | [`Verifier`] | a package is what was asked for | `HttpVerifier` (deploy-http), [`FnVerifier`] |
+//! | [`Executor`] | a release goes onto some hosts | `HttpExecutor` (deploy-http), `ReleaseExecutor`, [`SchemeExecutor`], [`FnExecutor`] |
+//! | [`Connector`], [`Session`] | a host can run a command | `LocalConnector`, [`SchemeConnector`] |
+//! | [`Queue`], [`Journal`] | tasks and facts are kept | `MemoryQueue`, `MemoryJournal`, `DiskStore` (deploy-queue) |
+//! | [`Prober`] | a monitoring address answers | `HttpProber` (deploy-http) |
+//! | [`Gate`] | a deployment may start now | |
+//! | [`Observer`] | an event happened | [`TracingObserver`], [`FnObserver`] |
+//! | [`Clock`] | what time it is | [`SystemClock`], `VirtualClock` (deploy-testkit) |
+//! | [`Task`] | a unit of queued work | [`DeploymentTask`], [`ReleaseTask`](model::ReleaseTask) |
+//!
+//! Every trait is object-safe and implemented for `Arc` and `Box`; contracts are numbered clauses in
+//! their docs, and deploy-testkit has tests for those of stores.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `release` | no | installing releases: `ReleaseExecutor`, `LocalConnector`, archives |
+//! | `toml`, `yaml` | no | formats of requests and inventories |
+//! | `mock` | no | mockall mocks of every trait |
+//!
+//! # Guarantees, and what is none
+//!
+//! What `submit` has acknowledged is as durable as the journal. Every accepted deployment ends in one
+//! terminal state, recorded once, with a reason for every host. A host that is done is not done again;
+//! a host in flight when the process died is asked about, or done again by an executor that cannot
+//! be asked, so hooks should bear being run twice. What cannot be known is called unknown, and never
+//! success. Nothing here reads the environment or the command line.
 
 mod agent;
 #[cfg(feature = "release")]

@@ -16,7 +16,7 @@ mod target;
 mod text;
 mod timestamp;
 
-pub use digest::{Digests, Md5Digest, PackageDigests, Sha256Digest};
+pub use digest::{Digests, Md5Digest, Md5Hasher, PackageDigests, Sha256Digest, Sha256Hasher};
 pub use endpoint::Endpoint;
 pub use host_path::HostPath;
 pub use monitor::{Monitor, StatusRange};

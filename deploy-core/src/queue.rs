@@ -27,7 +27,10 @@ use crate::task::TaskRecord;
 /// 6. `claim` waits, without polling, until there is something to claim.
 /// 7. `renew` and `settle` of a lease that has ended change nothing: [`QueueError::LeaseLost`].
 /// 8. [`Settlement::Done`] removes the task, [`Settlement::Dead`] sets it aside with its failure.
-/// 9. Attempts count claims. [`Settlement::Defer`] takes its attempt back.
+/// 9. Attempts count claims. [`Settlement::Defer`] takes its attempt back. A queue may count the
+///    attempts of a process that was killed right after its claims once less.
+/// 10. A queue holds a limited number of tasks, the dead ones included, of a limited size. A new task
+///     beyond a limit is [`QueueError::Full`] or [`QueueError::TooLarge`], and changes nothing.
 ///
 /// # Cancellation
 ///

@@ -16,38 +16,40 @@ pub(crate) struct Card {
     pub(crate) summary: Option<TaskSummary>,
 }
 
+impl Card {
+    /// The card of a task after some more events, when they go on where its events end.
+    pub(crate) fn after(mut self, events: &[Event]) -> Result<Self, JournalError> {
+        let last = self.last;
+        let Some(task) = events.first().map(|event| &event.task) else {
+            return Ok(self);
+        };
+        for event in events {
+            if event.task != *task || event.sequence != self.last.plus(1) {
+                let (task, found) = (task.clone(), event.sequence);
+                return Err(JournalError::Conflict { task, last, found });
+            }
+            match &mut self.summary {
+                Some(summary) => summary.apply(event),
+                None if self.last == Sequence::START => self.summary = TaskSummary::of(event),
+                None => {}
+            }
+            self.last = event.sequence;
+        }
+        Ok(self)
+    }
+}
+
 /// The tasks of a journal, in the order of its lists.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
     cards: HashMap<TaskId, Card>,
     accepted: BTreeSet<(Timestamp, TaskId)>,
-    pub(crate) closed: bool,
 }
 
 impl Catalog {
-    /// Checks that events go on where a task's events end; the card that the task then has.
-    pub(crate) fn check(&self, events: &[Event]) -> Result<Option<(TaskId, Card)>, JournalError> {
-        if self.closed {
-            return Err(JournalError::Closed);
-        }
-        let Some(first) = events.first() else {
-            return Ok(None);
-        };
-        let mut card = self.cards.get(&first.task).cloned().unwrap_or_default();
-        let last = card.last;
-        for event in events {
-            if event.task != first.task || event.sequence != card.last.plus(1) {
-                let (task, found) = (first.task.clone(), event.sequence);
-                return Err(JournalError::Conflict { task, last, found });
-            }
-            match &mut card.summary {
-                Some(summary) => summary.apply(event),
-                None if card.last == Sequence::START => card.summary = TaskSummary::of(event),
-                None => {}
-            }
-            card.last = event.sequence;
-        }
-        Ok(Some((first.task.clone(), card)))
+    /// The card of a task.
+    pub(crate) fn card(&self, task: &TaskId) -> Option<&Card> {
+        self.cards.get(task)
     }
 
     /// Puts in, or replaces, the card of a task.

@@ -17,6 +17,9 @@ pub(crate) trait Keeper {
 
     /// Keeps how often a task was claimed, at its leisure.
     fn note(&mut self, change: Change);
+
+    /// Hands on what it was given since the last time.
+    fn flush(&mut self);
 }
 
 /// A ledger, its keeper, and the claims that wait until there is something for them.
@@ -83,6 +86,7 @@ impl<K: Keeper> Desk<K> {
         }
         let answer = work(&mut state.ledger, &mut state.keeper, now);
         state.hand_out(now);
+        state.keeper.flush();
         self.announce(state.ledger.next_tick());
         Ok(answer)
     }

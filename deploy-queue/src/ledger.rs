@@ -4,7 +4,11 @@
 //! reads a clock, or keeps a task's content: the memory and the disk queue share it.
 
 mod entry;
+mod intake;
 mod look;
+#[cfg(test)]
+mod model_test;
+mod operate;
 mod ready;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,11 +16,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_core::model::{TaskId, Timestamp};
-use deploy_core::{Failure, FailureCode, LeaseToken, QueueError, Settlement, TaskRecord};
+use deploy_core::{Failure, FailureCode, LeaseToken, QueueError, Settlement};
 
 use crate::config::Backoff;
 pub(crate) use entry::{Change, Death, Fingerprint, Leased};
 use entry::{Entry, Lease, Place};
+pub(crate) use look::DeadTask;
 use ready::Ready;
 
 /// The limits of a ledger.
@@ -58,94 +63,6 @@ impl Ledger {
             next_order: 1,
             next_claim,
         }
-    }
-
-    /// Takes in a task: its order, or `None` when the same task is there already.
-    pub(crate) fn push(
-        &mut self,
-        task: &TaskRecord,
-        fingerprint: Fingerprint,
-        now: Timestamp,
-    ) -> Result<Option<u64>, QueueError> {
-        if let Some(known) = self
-            .orders
-            .get(&task.id)
-            .and_then(|order| self.tasks.get(order))
-        {
-            return if known.fingerprint == fingerprint {
-                Ok(None)
-            } else {
-                Err(QueueError::Conflict {
-                    id: task.id.clone(),
-                })
-            };
-        }
-        let (size, limit) = (task.payload.len() as u64, self.limits.max_payload);
-        if size > limit {
-            return Err(QueueError::TooLarge { size, limit });
-        }
-        let limit = self.limits.capacity;
-        if self.tasks.len() as u64 >= limit {
-            return Err(QueueError::Full { limit });
-        }
-        let order = self.next_order;
-        let due = task.due.unwrap_or(now);
-        self.restore(
-            order,
-            task,
-            fingerprint,
-            Change::Waits {
-                order,
-                due,
-                attempts: 0,
-            },
-        );
-        self.tick_delayed(now);
-        Ok(Some(order))
-    }
-
-    /// Takes in a task as it was kept, waiting or dead.
-    pub(crate) fn restore(
-        &mut self,
-        order: u64,
-        task: &TaskRecord,
-        fingerprint: Fingerprint,
-        kept: Change,
-    ) {
-        let (due, attempts, death) = match kept {
-            Change::Waits { due, attempts, .. } => (due, attempts, None),
-            Change::Dies {
-                due,
-                attempts,
-                death,
-                ..
-            } => (due, attempts, Some(Box::new(death))),
-            Change::Goes { .. } => return,
-        };
-        self.next_order = self.next_order.max(order + 1);
-        let id = Arc::new(task.id.clone());
-        self.orders.insert(Arc::clone(&id), order);
-        let place = match death {
-            Some(death) => {
-                self.dead.insert(Arc::clone(&id), order);
-                Place::Dead(death)
-            }
-            None => {
-                self.delayed.insert((due, order));
-                Place::Delayed
-            }
-        };
-        let entry = Entry {
-            id,
-            kind: self.ready.share(&task.kind),
-            key: task.exclusive_key.as_deref().map(Arc::from),
-            priority: task.priority,
-            due,
-            attempts,
-            fingerprint,
-            place,
-        };
-        self.tasks.insert(order, entry);
     }
 
     /// Lets time pass: what has come due can be claimed, and leases that were not renewed end.
@@ -297,53 +214,6 @@ impl Ledger {
             // The enum is ours and closed; a variant added there is added here.
             other => unreachable!("a settlement this ledger does not know: {other:?}"),
         }
-    }
-
-    /// Makes a task that waits due at another time.
-    pub(crate) fn reschedule(
-        &mut self,
-        id: &TaskId,
-        due: Timestamp,
-        now: Timestamp,
-    ) -> Option<Change> {
-        let order = self.orders.get(id).copied()?;
-        let entry = self.tasks.get(&order)?;
-        match entry.place {
-            Place::Ready => self
-                .ready
-                .remove(&entry.kind, entry.key.as_ref(), entry.rank(order)),
-            Place::Delayed => {
-                self.delayed.remove(&(entry.due, order));
-            }
-            Place::Claimed(_) | Place::Dead(_) => return None,
-        }
-        Some(self.wait(order, Some(due), now))
-    }
-
-    /// Removes a task that no worker has.
-    pub(crate) fn withdraw(&mut self, id: &TaskId) -> Option<Change> {
-        let order = self.orders.get(id).copied()?;
-        let entry = self.tasks.get(&order)?;
-        match entry.place {
-            Place::Ready => self
-                .ready
-                .remove(&entry.kind, entry.key.as_ref(), entry.rank(order)),
-            Place::Delayed => {
-                self.delayed.remove(&(entry.due, order));
-            }
-            Place::Dead(_) => {
-                self.dead.remove(id);
-            }
-            Place::Claimed(_) => return None,
-        }
-        self.forget(order)
-    }
-
-    /// Makes a dead task due at once, as if it had never been claimed.
-    pub(crate) fn replay(&mut self, id: &TaskId, now: Timestamp) -> Option<Change> {
-        let order = self.dead.remove(id)?;
-        self.tasks.get_mut(&order)?.attempts = 0;
-        Some(self.wait(order, Some(now), now))
     }
 
     /// The task of a lease that has not ended.

@@ -1,12 +1,77 @@
-//! Queues and journals of the deployment engine: in memory and on disk.
+//! Queues and journals of the deployment engine: tasks and facts in memory, or on a disk where they
+//! survive kill -9 and power loss.
+//!
+//! # What to pick
+//!
+//! | | queue | journal | for |
+//! |---|---|---|---|
+//! | memory | [`MemoryQueue`] | [`MemoryJournal`] | tests; work that may be lost with the process |
+//! | disk | [`DiskStore`] | [`DiskStore`] | everything else: one directory, one process, no database to run |
+//!
+//! All keep the contracts of [`Queue`](deploy_core::Queue),
+//! [`QueueAdmin`](deploy_core::QueueAdmin) and [`Journal`](deploy_core::Journal), clause by clause:
+//! the suites of deploy-testkit run against each of them, and can run against yours.
+//!
+//! # Quick start
+//!
+//! ```
+//! # #[cfg(feature = "disk")] {
+//! use deploy_core::{Queue, Settlement, TaskRecord, model::TaskId};
+//! use deploy_queue::{DiskStore, QueueConfig};
+//! use std::time::Duration;
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("state");
+//! let store = DiskStore::open(&path, QueueConfig::new()).await?;
+//! store.push(TaskRecord::new(TaskId::new("task-1")?, "note", *b"hello")).await?;
+//!
+//! let claim = store.claim("worker".to_owned(), vec![], Duration::from_secs(30)).await?;
+//! assert_eq!(&claim.task.payload[..], b"hello");
+//! store.settle(claim.token, Settlement::Done).await?;
+//! store.close().await;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! - `disk` (on by default): [`DiskStore`], with redb. Without it nothing here touches a disk.
+//!
+//! # Guarantees of the store on disk
+//!
+//! - What was acknowledged is fsynced. Calls that are made at the same time share one commit.
+//! - A task is given to a worker only once its push is on disk.
+//! - Every page is checked when the store is opened, and every row when it is read. Damage is named
+//!   and stops the store; it is never repaired into an empty or a shorter one. What cannot be opened
+//!   stays as it was, unless the database finds damage in the middle of a repair.
+//! - After a failed write every call ends with an error until the store is opened again.
+//! - One process at a time has the store open; a second one is told which.
+//! - The format is documented in `FORMAT.md`, and has a version that is looked at.
+//!
+//! # What it does not guarantee
+//!
+//! - Tasks are done at least once, not exactly once: a worker that is killed between its work and
+//!   the settlement leaves the task to the next one.
+//! - Leases follow the clock they are given. One that jumps ahead ends them early; the token of a
+//!   lease that ended is refused.
+//! - A damaged store has to be restored from a backup: there is one copy.
+//! - After a power loss, a single flipped bit that hides the very last commits may go unnoticed,
+//!   because the mark beside the database is fsynced only at opening and closing.
 
 mod catalog;
 mod config;
 mod desk;
+#[cfg(feature = "disk")]
+mod disk;
 mod ledger;
 mod memory_journal;
 mod memory_queue;
 
 pub use config::{Backoff, QueueConfig};
+#[cfg(feature = "disk")]
+pub use disk::{Cause, DiskStore, OpenError, SettleError, StoreError};
 pub use memory_journal::MemoryJournal;
 pub use memory_queue::MemoryQueue;

@@ -12,7 +12,7 @@ use deploy_core::{
 
 use crate::config::QueueConfig;
 use crate::desk::{Desk, Keeper};
-use crate::ledger::{Change, Fingerprint, Ledger};
+use crate::ledger::{Change, DeadTask, Fingerprint, Ledger};
 
 /// A queue in memory: for tests, and for work that may be lost with the process.
 ///
@@ -47,6 +47,8 @@ impl Keeper for Records {
     }
 
     fn note(&mut self, _change: Change) {}
+
+    fn flush(&mut self) {}
 }
 
 impl Default for MemoryQueue {
@@ -146,7 +148,7 @@ impl QueueAdmin for MemoryQueue {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, QueueError> {
         self.desk.with(|ledger, records, _| {
-            let letter = |(order, attempts, death): (u64, u32, crate::ledger::Death)| {
+            let letter = |(order, attempts, death): DeadTask| {
                 let task = records.0.get(&order)?.clone();
                 Some(DeadLetter::new(task, attempts, death.failure, death.at))
             };

@@ -1,5 +1,42 @@
 //! Fakes, a virtual clock and conformance suites for whoever embeds or extends the deployment engine.
+//!
+//! | | stands for | does |
+//! |---|---|---|
+//! | [`VirtualClock`] | `Clock` | stands still until a test moves it |
+//! | [`ScriptedExecutor`] | `Executor` | on each host what a [`HostScript`] says: succeed, fail, be slow, hang |
+//! | [`FakeVerifier`] | `Verifier` | gives bytes from memory, checked as the contract says |
+//! | [`StaticResolver`] | `AgentResolver` | knows its hosts by heart |
+//! | [`samples`] | | valid values of the model |
+//! | [`queue_conformance!`], [`queue_admin_conformance!`], [`journal_conformance!`] | | one named test for each clause of a contract, for a queue or a journal of yours |
+//!
+//! # Quick start
+//!
+//! ```
+//! use deploy_core::{Context, Executor, FailureCode, model::{DeploymentId, Fence, ReleaseTask}};
+//! use deploy_testkit::{HostScript, ScriptedExecutor, samples};
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let executor = ScriptedExecutor::new()
+//!     .with_host(samples::host(2), HostScript::fail(FailureCode::HookFailed));
+//! let package = samples::package(b"bytes");
+//! let (request, hosts) = (samples::request(package.clone()), samples::fleet(2));
+//! let (id, deployment) = (samples::task_id("task-1"), DeploymentId::new("deployment-1")?);
+//! let task = ReleaseTask::new(id.clone(), deployment, &request, package, hosts, Fence::new(1));
+//! let report = executor.execute(Context::new(id), task).await?;
+//! assert!(!report.succeeded());
+//! assert_eq!(executor.executions(&samples::host(1)), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Guarantees
+//!
+//! - The fakes keep the contracts of what they stand for.
+//! - Each case of a suite is tested against a backend that breaks its clause.
+//! - No case sleeps or measures time. A case that hangs fails after a minute.
 
+pub mod conformance;
 mod fake_verifier;
 mod host_script;
 pub mod samples;

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use deploy_core::model::TaskId;
-use deploy_core::{AgentNode, Context, Inventory, ProbeQuestion, Prober, Secret};
+use deploy_core::{AgentNode, CancelToken, Context, Inventory, ProbeQuestion, Prober, Secret};
 use deploy_examples::wiring;
 use deploy_http::{AccessTokens, HttpProber, Scope, ServeConfig, agent_router, serve};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use url::Url;
 
 use crate::AnyError;
@@ -27,13 +26,13 @@ pub(crate) struct Fleet {
     port: u16,
     lifeline: std::net::SocketAddr,
     agents: Vec<AgentNode>,
-    stop: watch::Sender<bool>,
+    stop: CancelToken,
 }
 
 impl Fleet {
     /// Starts the agents, each with its API on a port that the system chooses.
     pub(crate) async fn start(directory: &Path) -> Result<Self, AnyError> {
-        let (stop, stopped) = watch::channel(false);
+        let stop = CancelToken::new();
         let (port, lifeline) = (free_port().await?, lifeline().await?);
         let mut inventory = String::new();
         let mut agents = Vec::new();
@@ -67,13 +66,9 @@ impl Fleet {
             std::fs::write(&file, own + PROJECT)?;
             let state = wiring::State::open(Some(&directory.join(agent))).await?;
             let node = wiring::agent_node(Inventory::load(&file)?, &state).await?;
-            let access = AccessTokens::new().with("control", &token, Scope::Deploy)?;
+            let access = AccessTokens::new().with("control", token, Scope::Deploy)?;
             let router = agent_router(node.clone(), access);
-            let mut stopped = stopped.clone();
-            let stopped = async move {
-                let _ = stopped.wait_for(|stop| *stop).await;
-            };
-            tokio::spawn(serve(listener, router, ServeConfig::default(), stopped));
+            tokio::spawn(serve(listener, router, ServeConfig::default(), stop.clone()));
             agents.push(node);
         }
         std::fs::write(directory.join("inventory.toml"), inventory + PROJECT)?;
@@ -113,7 +108,7 @@ impl Fleet {
         for agent in &self.agents {
             agent.shutdown().await;
         }
-        let _ = self.stop.send(true);
+        self.stop.cancel("the quick start is over");
     }
 }
 

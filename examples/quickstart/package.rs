@@ -5,7 +5,9 @@ use std::path::Path;
 
 use axum::Router;
 use axum::routing::get;
+use deploy_core::CancelToken;
 use deploy_core::model::Md5Digest;
+use deploy_http::{ServeConfig, serve};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::net::TcpListener;
@@ -40,7 +42,7 @@ impl Packages {
             packages.insert(version, Package { url, md5: Md5Digest::of(&bytes) });
             router = router.route(&path, get(move || async { bytes }));
         }
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(serve(listener, router, ServeConfig::default(), CancelToken::new()));
         Ok(Self { packages })
     }
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use deploy_core::Secret;
+use deploy_core::{CancelToken, Secret};
 use deploy_examples::wiring;
 use deploy_http::{AccessTokens, Scope, ServeConfig, agent_router, serve};
 use tokio::net::TcpListener;
@@ -17,22 +17,30 @@ pub(crate) async fn run(args: AgentArgs) -> Result<ExitCode, AnyError> {
     let token = std::fs::read_to_string(&args.token_file)
         .map_err(|error| BadInput::new(format!("{shown} could not be read: {error}")))?;
     let access = AccessTokens::new()
-        .with("control", &Secret::new(token.trim()), Scope::Deploy)
+        .with("control", Secret::new(token.trim()), Scope::Deploy)
         .map_err(|error| BadInput::new(format!("{shown}: {error}")))?;
     let state = wiring::State::open(Some(&args.state)).await?;
     let node = wiring::agent_node(inventory, &state).await?;
     let listener = TcpListener::bind(args.listen).await?;
     println!("listening on http://{}", listener.local_addr()?);
 
+    let stop = CancelToken::new();
+    stop_on_signal(stop.clone())?;
+    serve(listener, agent_router(node.clone(), access), ServeConfig::default(), stop).await?;
+    node.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Stops serving at the first Ctrl-C or TERM.
+fn stop_on_signal(stop: CancelToken) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let stopped = async move {
+    tokio::spawn(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-    };
-    serve(listener, agent_router(node.clone(), access), ServeConfig::default(), stopped).await?;
-    node.shutdown().await;
-    Ok(ExitCode::SUCCESS)
+        stop.cancel("told to stop");
+    });
+    Ok(())
 }

@@ -55,11 +55,12 @@ async fn follow(
                 Some(event) => display.event(&event?)?,
                 None => return Ok(Some(deployment.wait().await?)),
             },
-            _ = interrupt.recv(), if !cancelled => {
-                cancelled = true;
+            _ = interrupt.recv() => {
+                if std::mem::replace(&mut cancelled, true) {
+                    return Ok(None);
+                }
                 deployment.cancel("interrupted at the terminal").await?;
             }
-            _ = interrupt.recv(), if cancelled => return Ok(None),
             _ = terminate.recv() => return Ok(None),
         }
     }

@@ -3,3 +3,8 @@
 
 pub mod show;
 pub mod wiring;
+
+/// The README's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

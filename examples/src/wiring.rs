@@ -4,13 +4,13 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use deploy_core::release::ReleaseExecutor;
+
 use deploy_core::{
-    AgentNode, ControlNode, Inventory, Journal, LocalConnector, Queue, SchemeConnector,
+    AgentNode, ControlNode, Inventory, Journal, LocalConnector, Queue, ReleaseExecutor, SchemeConnector,
     SchemeExecutor,
 };
 use deploy_http::{HttpExecutor, HttpProber, HttpVerifier, UrlPolicy};
-use deploy_queue::{DiskStore, MemoryJournal, MemoryQueue};
+use deploy_queue::{DiskStore, MemoryJournal, MemoryQueue, QueueConfig};
 
 /// Where a node keeps what must not be lost, and what may be.
 #[derive(Debug)]
@@ -36,14 +36,14 @@ impl State {
         let Some(directory) = directory else {
             let temporary = tempfile::tempdir()?;
             return Ok(Self {
-                queue: Arc::new(MemoryQueue::new()),
+                queue: Arc::new(MemoryQueue::new(QueueConfig::new())),
                 journal: Arc::new(MemoryJournal::new()),
                 verifier: verifier(temporary.path())?,
                 _temporary: Some(temporary),
             });
         };
         std::fs::create_dir_all(directory)?;
-        let store = Arc::new(DiskStore::open(&directory.join("store")).await?);
+        let store = Arc::new(DiskStore::open(&directory.join("store"), QueueConfig::new()).await?);
         Ok(Self {
             queue: Arc::clone(&store) as Arc<dyn Queue>,
             journal: store,

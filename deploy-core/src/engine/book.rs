@@ -62,34 +62,52 @@ impl Book {
         }
     }
 
-    /// Records facts, all or none. Says whether they were: nothing is recorded after the end.
+    /// Records what happened, all or none. Says whether it was recorded: nothing is after the end.
     ///
     /// When somebody else recorded something in the meantime it is read first, and the facts follow
-    /// it: facts say what happened, and that stays true.
+    /// it: what happened stays true.
     pub(super) async fn record(&mut self, facts: Vec<Fact>) -> Result<bool, JournalError> {
-        if facts.is_empty() {
-            return Ok(true);
-        }
         while self.state.phase != Phase::Finished {
-            let now = self.now();
-            let number = |(index, fact): (usize, Fact)| {
-                let sequence = self.state.last.plus(index as u64 + 1);
-                Event::new(self.state.task.clone(), sequence, now, fact)
-            };
-            let events: Vec<_> = facts.iter().cloned().enumerate().map(number).collect();
-            match self.journal.append(events.clone()).await {
-                Ok(()) => {
-                    for event in &events {
-                        self.state.apply(event);
-                        self.observer.observe(event);
-                    }
-                    return Ok(true);
-                }
-                Err(JournalError::Conflict { .. }) => self.catch_up().await?,
-                Err(error) => return Err(error),
+            if self.append(&facts).await? {
+                return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Records what was decided, all or none. Says whether it was recorded.
+    ///
+    /// When somebody else recorded something in the meantime it is read, and nothing is recorded:
+    /// the decision has to be made again.
+    pub(super) async fn record_decision(&mut self, facts: Vec<Fact>) -> Result<bool, JournalError> {
+        Ok(self.state.phase != Phase::Finished && self.append(&facts).await?)
+    }
+
+    /// Appends facts behind the last event that is known; reads on when that is not the last one.
+    async fn append(&mut self, facts: &[Fact]) -> Result<bool, JournalError> {
+        if facts.is_empty() {
+            return Ok(true);
+        }
+        let now = self.now();
+        let number = |(index, fact): (usize, &Fact)| {
+            let sequence = self.state.last.plus(index as u64 + 1);
+            Event::new(self.state.task.clone(), sequence, now, fact.clone())
+        };
+        let events: Vec<_> = facts.iter().enumerate().map(number).collect();
+        match self.journal.append(events.clone()).await {
+            Ok(()) => {
+                for event in &events {
+                    self.state.apply(event);
+                    self.observer.observe(event);
+                }
+                Ok(true)
+            }
+            Err(JournalError::Conflict { .. }) => {
+                self.catch_up().await?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn now(&self) -> Timestamp {

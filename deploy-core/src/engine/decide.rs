@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::event::Fact;
 use crate::failure::{Failure, FailureCode};
 use crate::model::{HostName, HostResult, HostStatus, Outcome, Target, TaskId, Timestamp};
 use crate::state::{Phase, Subject, TaskState};
@@ -27,12 +28,9 @@ pub(super) enum Next {
     FinishBatch(u32),
     /// Wait for hosts that are being done, after cancelling them where that is due.
     Await { cancel: bool },
-    /// Come to the end: the results of hosts that have none, then the terminal state.
-    Finish {
-        results: Vec<HostResult>,
-        outcome: Outcome,
-        failure: Option<Failure>,
-    },
+    /// Come to the end, with these facts: the results of hosts that have none, then the terminal
+    /// state.
+    Finish(Vec<Fact>),
     /// Nothing: it is finished.
     Nothing,
 }
@@ -161,11 +159,13 @@ fn finish(state: &TaskState) -> Next {
         }
         (None, first) => (Outcome::Failed, Some(failed(state, first))),
     };
-    Next::Finish {
-        results: not_started(state, outcome),
-        outcome,
-        failure,
-    }
+    let finished = |result| Fact::HostFinished { result };
+    let mut facts: Vec<_> = not_started(state, outcome)
+        .into_iter()
+        .map(finished)
+        .collect();
+    facts.push(Fact::Finished { outcome, failure });
+    Next::Finish(facts)
 }
 
 /// The failure of a task whose hosts did not all succeed.

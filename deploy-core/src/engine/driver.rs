@@ -33,6 +33,10 @@ const ASK_GATE_AGAIN: Duration = Duration::from_secs(30);
 /// How often an executor that lost a task is asked again what became of it.
 const ASK_LOST_AGAIN: u32 = 3;
 
+/// How often preparing is attempted when its failures may pass. Resolvers and verifiers have tried
+/// again themselves by then, so a server that is away this long is reported rather than waited for.
+const PREPARE_ATTEMPTS: u32 = 3;
+
 /// What came of driving a task.
 #[derive(Debug)]
 pub(super) enum Driven {
@@ -96,10 +100,7 @@ impl Driver {
             self.record_progress().await?;
             let running: BTreeSet<TaskId> = self.cancels.keys().cloned().collect();
             let next = decide(self.book.state(), self.parts.clock.now(), &running);
-            let over = matches!(
-                next,
-                Next::Nothing | Next::Finish { .. } | Next::Await { .. }
-            );
+            let over = matches!(next, Next::Nothing | Next::Finish(_) | Next::Await { .. });
             if self.leash.stop.is_cancelled() && !over {
                 if self.running.is_empty() {
                     return Ok(Driven::HandedBack);
@@ -119,38 +120,37 @@ impl Driver {
             Next::Resolve => return self.resolve().await,
             Next::Verify => return self.verify().await,
             Next::WaitUntil(until) => {
-                if self
+                let known = self
                     .book
                     .state()
                     .hold
                     .as_ref()
-                    .is_none_or(|hold| hold.until != until)
+                    .is_some_and(|hold| hold.until == until);
+                if known
+                    || self
+                        .book
+                        .record_decision(vec![Fact::Waiting { until }])
+                        .await?
                 {
-                    self.book.record(vec![Fact::Waiting { until }]).await?;
+                    return Ok(Some(Driven::Until(until)));
                 }
-                return Ok(Some(Driven::Until(until)));
             }
             Next::AskGates => return self.ask_gates().await,
             Next::StartBatch(batch) => {
-                self.book.record(vec![Fact::BatchStarted { batch }]).await?;
+                self.book
+                    .record_decision(vec![Fact::BatchStarted { batch }])
+                    .await?;
             }
             Next::FinishBatch(batch) => {
                 self.book
-                    .record(vec![Fact::BatchFinished { batch }])
+                    .record_decision(vec![Fact::BatchFinished { batch }])
                     .await?;
             }
             Next::Dispatch { number, hosts } => self.dispatch(number, hosts).await?,
             Next::Resume { number } => self.resume(number),
             Next::Await { cancel } => self.wait(cancel).await?,
-            Next::Finish {
-                results,
-                outcome,
-                failure,
-            } => {
-                let finished = |result| Fact::HostFinished { result };
-                let mut facts: Vec<_> = results.into_iter().map(finished).collect();
-                facts.push(Fact::Finished { outcome, failure });
-                self.book.record(facts).await?;
+            Next::Finish(facts) => {
+                self.book.record_decision(facts).await?;
             }
         }
         Ok(None)
@@ -235,8 +235,11 @@ impl Driver {
                     }
                     Err(error) => (Failure::from(&error).message, now.plus(ASK_GATE_AGAIN)),
                 };
-                self.book.record(vec![Fact::Held { reason, until }]).await?;
-                return Ok(Some(Driven::Until(until)));
+                let held = self
+                    .book
+                    .record_decision(vec![Fact::Held { reason, until }])
+                    .await?;
+                return Ok(held.then_some(Driven::Until(until)));
             }
         }
         let state = self.book.state();
@@ -248,7 +251,7 @@ impl Driver {
             Subject::Release { .. } => vec![targets.into_iter().map(|t| t.host).collect()],
         };
         self.book
-            .record(vec![Fact::RolloutStarted { batches }])
+            .record_decision(vec![Fact::RolloutStarted { batches }])
             .await?;
         Ok(None)
     }
@@ -268,7 +271,7 @@ impl Driver {
             hosts: names,
             fence,
         };
-        if self.book.record(vec![fact]).await? {
+        if self.book.record_decision(vec![fact]).await? {
             self.execute(part_task(self.book.state(), part, hosts, fence), Vec::new());
         }
         Ok(())
@@ -390,7 +393,7 @@ impl Driver {
 
     /// Ends the task with a failure, or lets it be tried again where that is worth it.
     async fn fail(&mut self, failure: Failure) -> Result<Option<Driven>, JournalError> {
-        if failure.retry.is_worth_it() && self.attempt < self.parts.config.max_attempts {
+        if failure.retry.is_worth_it() && self.attempt < PREPARE_ATTEMPTS {
             self.book
                 .record(vec![Fact::AttemptFailed {
                     failure: failure.clone(),
@@ -466,7 +469,9 @@ async fn execute(
 ) -> Result<ReleaseReport, ExecuteError> {
     let mut asked = 0;
     loop {
-        let result = executor.execute(cx.clone(), task.clone()).await;
+        // Another attempt says that the task may be there already.
+        let cx = cx.clone().with_attempt(cx.attempt.saturating_add(asked));
+        let result = executor.execute(cx, task.clone()).await;
         match &result {
             Err(error @ ExecuteError::Lost { .. }) if asked < ASK_LOST_AGAIN => {
                 tracing::warn!(target: "deploy", task = %task.id, %error, "asking again");

@@ -1,6 +1,6 @@
 //! What both nodes are made of: accepting tasks, answering for them, and stopping.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::book::Book;
+use super::decide::{Next, decide};
 use super::fence::Fences;
 use super::stream::EventStream;
 use super::workers::Workers;
@@ -281,7 +282,8 @@ impl Engine {
         Ok(self.parts.journal.list(query).await?)
     }
 
-    /// Records that a task is to be cancelled, and sees to it that it is looked at now.
+    /// Records that a task is to be cancelled. When nothing is being done for it, it ends here and
+    /// now, wherever it waits; otherwise its driver is told.
     pub(crate) async fn cancel(&self, id: &TaskId, reason: &str) -> Result<(), NodeError> {
         let Some(mut book) = self.open(id).await? else {
             return Err(NodeError::Unknown { id: id.clone() });
@@ -294,12 +296,15 @@ impl Engine {
                 .collect();
             book.record(vec![Fact::CancelRequested { reason }]).await?;
         }
-        self.active.refresh(id);
-        self.parts
-            .queue
-            .reschedule(id.clone(), self.parts.clock.now())
-            .await?;
-        // A driver may have begun between the two lines above.
+        // A driver that hands hosts out in the meantime records it, and so this decision fails; one
+        // that comes later finds the end recorded.
+        while let Next::Finish(facts) =
+            decide(book.state(), self.parts.clock.now(), &BTreeSet::new())
+        {
+            if book.record_decision(facts).await? {
+                break;
+            }
+        }
         self.active.refresh(id);
         Ok(())
     }

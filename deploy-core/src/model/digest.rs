@@ -110,6 +110,60 @@ pub struct PackageDigests {
     pub size: u64,
 }
 
+impl PackageDigests {
+    /// Says what the digests and the size, in bytes, of a package are.
+    #[must_use]
+    pub const fn new(md5: Md5Digest, sha256: Sha256Digest, size: u64) -> Self {
+        Self { md5, sha256, size }
+    }
+}
+
+/// Computes an MD5 alone, on a thread of its own beside a [`Sha256Hasher`].
+#[derive(Clone, Debug, Default)]
+pub struct Md5Hasher(Md5);
+
+impl Md5Hasher {
+    /// Starts with no bytes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The MD5 of all bytes taken.
+    #[must_use]
+    pub fn finish(self) -> Md5Digest {
+        Md5Digest(self.0.finalize().into())
+    }
+}
+
+/// Computes a SHA-256 alone, on a thread of its own beside an [`Md5Hasher`].
+#[derive(Clone, Debug, Default)]
+pub struct Sha256Hasher(Sha256);
+
+impl Sha256Hasher {
+    /// Starts with no bytes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The SHA-256 of all bytes taken.
+    #[must_use]
+    pub fn finish(self) -> Sha256Digest {
+        Sha256Digest(self.0.finalize().into())
+    }
+}
+
 /// Computes both digests and the size of a byte stream in one pass.
 ///
 /// ```
@@ -124,8 +178,8 @@ pub struct PackageDigests {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Digests {
-    md5: Md5,
-    sha256: Sha256,
+    md5: Md5Hasher,
+    sha256: Sha256Hasher,
     size: u64,
 }
 
@@ -147,8 +201,8 @@ impl Digests {
     #[must_use]
     pub fn finish(self) -> PackageDigests {
         PackageDigests {
-            md5: Md5Digest(self.md5.finalize().into()),
-            sha256: Sha256Digest(self.sha256.finalize().into()),
+            md5: self.md5.finish(),
+            sha256: self.sha256.finish(),
             size: self.size,
         }
     }

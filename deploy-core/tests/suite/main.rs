@@ -4,5 +4,6 @@
 
 #[cfg(feature = "release")]
 mod archive;
+mod documents;
 #[cfg(feature = "release")]
 mod release;

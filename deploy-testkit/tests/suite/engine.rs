@@ -179,6 +179,7 @@ async fn the_same_request_twice_is_one_deployment_and_another_of_its_id_is_refus
 async fn two_deployments_of_a_project_never_run_at_once_and_those_of_two_do() {
     let world = World::new(1);
     world.executor.script(samples::host(1), HostScript::hang());
+    world.executor.script(samples::host(1), HostScript::succeed());
     let node = world.node().await;
     let first = node.submit(request("d1", &["1"])).await.unwrap();
     world.executor.hanging(&samples::host(1)).await;
@@ -186,10 +187,9 @@ async fn two_deployments_of_a_project_never_run_at_once_and_those_of_two_do() {
     let mut elsewhere = request("d3", &["1"]);
     elsewhere.project = samples::project("search");
     let elsewhere = node.submit(elsewhere).await.unwrap();
-    until(&elsewhere, "dispatched").await;
+    assert!(elsewhere.wait().await.unwrap().succeeded());
     assert_eq!(second.state().await.unwrap().phase, Phase::Preparing);
     assert!(second.state().await.unwrap().hosts.is_empty());
-    world.executor.script(samples::host(1), HostScript::succeed());
     world.executor.release(&samples::host(1));
     assert!(first.wait().await.unwrap().succeeded());
     assert!(second.wait().await.unwrap().succeeded());
@@ -258,7 +258,7 @@ async fn a_new_process_goes_on_where_the_old_one_was_and_does_no_host_again() {
     drop((node, deployment));
 
     let world = world.restarted();
-    world.executor.script(samples::host(2), HostScript::succeed());
+    world.executor.release(&samples::host(2));
     let node = world.node().await;
     let deployment = node.deployment(DeploymentId::new("d1").unwrap());
     let report = deployment.wait().await.unwrap();
@@ -284,7 +284,7 @@ async fn a_shutdown_hands_back_what_runs_and_takes_nothing_new() {
     assert!(matches!(refused, Err(NodeError::ShuttingDown)), "{refused:?}");
     assert_eq!(deployment.state().await.unwrap().outcome, None);
 
-    world.executor.script(samples::host(1), HostScript::succeed());
+    world.executor.release(&samples::host(1));
     let node = world.node().await;
     let deployment = node.deployment(deployment.id().clone());
     assert!(deployment.wait().await.unwrap().succeeded());

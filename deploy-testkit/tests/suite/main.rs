@@ -1,5 +1,10 @@
-//! The behaviour of the test kit.
+//! The behaviour of the test kit, and of the engine over it.
 
+// The helpers of the tests unwrap as the tests do.
+#![allow(clippy::unwrap_used)]
+
+mod broken_journals;
+mod broken_queues;
 mod engine;
 mod fakes;
 mod virtual_clock;

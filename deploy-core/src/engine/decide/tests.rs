@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::engine::batches::batches;
 use crate::engine::batches::tests::target;
-use crate::event::{Event, Fact, Sequence};
+use crate::event::{Event, Sequence};
 use crate::model::{
     BusinessName, DeploymentId, DeploymentRequest, Digests, Fence, Md5Digest, PackageSource,
     PackageUrl, ProjectName, ReleaseId, RolloutSpec,
@@ -141,15 +141,7 @@ impl World {
                     .expect("there is something to wait for");
                 self.facts.push(self.finished(&host.target.host));
             }
-            Next::Finish {
-                results,
-                outcome,
-                failure,
-            } => {
-                let finished = |result| Fact::HostFinished { result };
-                self.facts.extend(results.into_iter().map(finished));
-                self.facts.push(Fact::Finished { outcome, failure });
-            }
+            Next::Finish(facts) => self.facts.extend(facts),
         }
         Some(())
     }

@@ -1,0 +1,5 @@
+//! What the benches share: packages, a package server, the release bot's processes, and their cost.
+
+pub mod bot;
+pub mod process;
+pub mod server;

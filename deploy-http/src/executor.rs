@@ -1,0 +1,117 @@
+//! Carrying out release tasks through agents.
+
+mod agent;
+mod builder;
+mod feed;
+mod progress;
+mod session;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deploy_core::model::{Endpoint, ReleaseReport, ReleaseTask};
+use deploy_core::{Context, ExecuteError, Executor};
+use reqwest::header::HeaderValue;
+
+use self::agent::Agent;
+pub use self::builder::HttpExecutorBuilder;
+use self::session::Session;
+use crate::transport::Transport;
+
+/// Carries out release tasks through agents: gives the task, follows its events, builds the report.
+///
+/// The task's id makes all of this safe to repeat: a task that was given twice is carried out once,
+/// and following begins again after the last event that was seen. Whatever breaks in between is
+/// tried again: a task that could not be given is [`ExecuteError::Unreachable`], and one whose agent
+/// fell silent for longer than [`HttpExecutorBuilder::lost_after`] is [`ExecuteError::Lost`].
+///
+/// Cancelling, and a deadline that passes, is handed on to the agent; the report is then waited for
+/// as long as [`HttpExecutorBuilder::cancel_grace`] says.
+///
+/// An endpoint without a token is not contacted.
+///
+/// ```
+/// use deploy_core::{Secret, model::Endpoint};
+/// use deploy_http::HttpExecutor;
+///
+/// let agent = Endpoint::new("http://agent.east:7070")?;
+/// let executor = HttpExecutor::builder()
+///     .token(&agent, Secret::new("a-long-and-random-text"))
+///     .build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct HttpExecutor {
+    inner: Arc<Inner>,
+}
+
+/// What the builder built.
+#[derive(Debug)]
+struct Inner {
+    transport: Transport,
+    /// The `Authorization` header for each agent.
+    tokens: BTreeMap<Endpoint, HeaderValue>,
+    patience: Patience,
+}
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    call: Duration,
+    retry_window: Duration,
+    quiet: Duration,
+    lost_after: Duration,
+    cancel_grace: Duration,
+    first_pause: Duration,
+}
+
+impl HttpExecutor {
+    /// Begins with the defaults.
+    pub fn builder() -> HttpExecutorBuilder {
+        HttpExecutorBuilder::default()
+    }
+}
+
+impl fmt::Debug for HttpExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let agents: Vec<_> = self.inner.tokens.keys().collect();
+        f.debug_struct("HttpExecutor")
+            .field("agents", &agents)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Executor for HttpExecutor {
+    async fn execute(&self, cx: Context, task: ReleaseTask) -> Result<ReleaseReport, ExecuteError> {
+        let rejected = |reason: &str| ExecuteError::Rejected {
+            reason: reason.to_owned(),
+        };
+        let Some(first) = task.hosts.first() else {
+            return Err(rejected("it has no hosts"));
+        };
+        let endpoint = first.endpoint.clone();
+        if task.hosts.iter().any(|host| host.endpoint != endpoint) {
+            return Err(rejected("its hosts have different endpoints"));
+        }
+        let Some(token) = self.inner.tokens.get(&endpoint) else {
+            return Err(rejected(&format!("no token is configured for {endpoint}")));
+        };
+        let client = self.inner.transport.client(endpoint.url());
+        let client = client.map_err(|reason| rejected(&format!("{endpoint}: {reason}")))?;
+        let agent = Agent::new(
+            client.clone(),
+            &endpoint,
+            token.clone(),
+            &task,
+            self.inner.patience,
+        )
+        .map_err(|_| rejected("it cannot be written as JSON"))?;
+        Session::new(&cx, &task, agent, self.inner.patience)
+            .run()
+            .await
+    }
+}

@@ -1,0 +1,102 @@
+//! The agent's router: every route of the list behind one door that asks for a token first.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderValue, Request, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use deploy_core::AgentNode;
+
+use super::access::AccessTokens;
+use super::handlers::Handlers;
+use super::response::problem;
+use crate::wire::problem::{Problem, ProblemKind};
+use crate::wire::route::{Route, Scope};
+
+/// Makes the router of an agent's API, to be served by [`serve`](crate::serve) or mounted where the
+/// host application likes.
+///
+/// Every path needs a token, also those that do not exist: nothing can be found out without one. The
+/// token is looked at before the body is read.
+///
+/// | route | scope | answers |
+/// |---|---|---|
+/// | `POST /v1/tasks` | deploy | 202 new, 200 known, 409, 422 with all faults, 429, 503 |
+/// | `GET /v1/tasks/{id}` | read | 200 the state, 404 |
+/// | `GET /v1/tasks/{id}/events` | read | 200 a stream of events, 404 |
+/// | `POST /v1/tasks/{id}/cancel` | deploy | 202, 404 |
+/// | `GET /v1/health` | read | 200 |
+/// | `GET /v1/openapi.json` | read | 200 the description of all this |
+pub fn agent_router(node: AgentNode, access: AccessTokens) -> Router {
+    let door = Arc::new(Door {
+        handlers: Handlers::new(node),
+        access,
+    });
+    let mut router = Router::new();
+    for &route in Route::ALL {
+        router = router.route(route.path(), door.method(route));
+    }
+    let (nothing, nothing_like_that) = (Arc::clone(&door), door);
+    router
+        .fallback(move |request| async move { nothing.refuse(&request, ProblemKind::NoSuchRoute) })
+        .method_not_allowed_fallback(move |request| async move {
+            nothing_like_that.refuse(&request, ProblemKind::NoSuchMethod)
+        })
+}
+
+/// Lets in whoever has a token that allows what is asked.
+#[derive(Debug)]
+struct Door {
+    handlers: Handlers,
+    access: AccessTokens,
+}
+
+impl Door {
+    fn method(self: &Arc<Self>, route: Route) -> MethodRouter {
+        let method = match route.method() {
+            "POST" => MethodFilter::POST,
+            _ => MethodFilter::GET,
+        };
+        let door = Arc::clone(self);
+        on(method, move |request: Request<Body>| async move {
+            let path = request.uri().path().to_owned();
+            match door.judge(&request, route.scope()) {
+                Ok(caller) => {
+                    let caller = caller.to_owned();
+                    door.handlers.handle(route, &caller, request).await
+                }
+                Err(kind) => refusal(kind, path),
+            }
+        })
+    }
+
+    /// The name of the caller, when the token allows this.
+    fn judge(&self, request: &Request<Body>, scope: Scope) -> Result<&str, ProblemKind> {
+        let token = request.headers().get(AUTHORIZATION);
+        let caller = self.access.judge(token.map(HeaderValue::as_bytes));
+        let refused = match caller {
+            Some(caller) if caller.scope >= scope => return Ok(caller.name),
+            Some(_) => ProblemKind::NotAllowed,
+            None => ProblemKind::Unauthenticated,
+        };
+        let name = caller.map(|caller| caller.name);
+        let (method, path) = (request.method(), request.uri().path());
+        tracing::warn!(target: "deploy", %method, path, caller = name, "a request was refused");
+        Err(refused)
+    }
+
+    /// Says that there is nothing, but only to those who may know.
+    fn refuse(&self, request: &Request<Body>, kind: ProblemKind) -> Response<Body> {
+        let judged = self.judge(request, Scope::Read);
+        let kind = judged.err().unwrap_or(kind);
+        refusal(kind, request.uri().path().to_owned())
+    }
+}
+
+fn refusal(kind: ProblemKind, path: String) -> Response<Body> {
+    let mut refusal = Problem::new(kind);
+    refusal.instance = Some(path);
+    problem(&refusal)
+}

@@ -1,0 +1,170 @@
+//! The HTTP client that every part of this crate sends with: its policy, its TLS, its timeouts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deploy_core::Secret;
+use deploy_core::document::Invalid;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::redirect;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use url::Url;
+
+use crate::error::ConfigureError;
+use crate::policy::{Forbidden, UrlPolicy, Verdict};
+
+/// Two pooled clients under one policy: one that connects to checked addresses only, and one for the
+/// hosts that the policy names.
+#[derive(Clone, Debug)]
+pub(crate) struct Transport {
+    policy: UrlPolicy,
+    checked: reqwest::Client,
+    named: reqwest::Client,
+    trusts_somebody: bool,
+}
+
+impl Transport {
+    pub(crate) fn new(
+        policy: UrlPolicy,
+        trust: &Trust,
+        connect_timeout: Duration,
+    ) -> Result<Self, ConfigureError> {
+        let roots = trust.roots()?;
+        let trusts_somebody = !roots.is_empty();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(client_error)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let build = |verdict| {
+            let resolver = PolicyResolver {
+                policy: policy.clone(),
+                verdict,
+            };
+            // Nothing is inflated on the way: digests are those of the bytes that travel.
+            let identity = HeaderValue::from_static("identity");
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .dns_resolver(Arc::new(resolver))
+                .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, identity)]))
+                .user_agent(concat!("deploy-http/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirect::Policy::none())
+                .referer(false)
+                .no_proxy()
+                .http1_only()
+                .tcp_nodelay(true)
+                .connect_timeout(connect_timeout)
+                // Less than the 60 s after which our server closes, so that no request meets a
+                // connection that is just being closed.
+                .pool_idle_timeout(Duration::from_secs(45))
+                .build()
+                .map_err(client_error)
+        };
+        Ok(Self {
+            checked: build(Verdict::Checked)?,
+            named: build(Verdict::Named)?,
+            policy,
+            trusts_somebody,
+        })
+    }
+
+    /// The client for a URL, when it may be contacted.
+    pub(crate) fn client(&self, url: &Url) -> Result<&reqwest::Client, Forbidden> {
+        let verdict = self.policy.judge(url)?;
+        if url.scheme() == "https" && !self.trusts_somebody {
+            return Err(Forbidden::new(
+                "https needs root certificates, and none are configured",
+            ));
+        }
+        Ok(match verdict {
+            Verdict::Checked => &self.checked,
+            Verdict::Named => &self.named,
+        })
+    }
+}
+
+/// The value of the `Authorization` header for a bearer token.
+pub(crate) fn bearer(token: &Secret) -> Result<HeaderValue, ConfigureError> {
+    let plain = |byte: u8| byte.is_ascii_graphic();
+    let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+    match value {
+        Ok(mut value) if !token.expose().is_empty() && token.expose().bytes().all(plain) => {
+            value.set_sensitive(true);
+            Ok(value)
+        }
+        // The text itself is not repeated: it is a secret.
+        _ => Err(ConfigureError::Invalid(Invalid::new(
+            "another text",
+            "a token of printable ASCII characters, without spaces",
+        ))),
+    }
+}
+
+/// An error of the client as a cause, without the URL that it would repeat.
+pub(crate) fn cause(error: reqwest::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    error.without_url().into()
+}
+
+fn client_error(error: impl std::error::Error + Send + Sync + 'static) -> ConfigureError {
+    ConfigureError::Client {
+        source: error.into(),
+    }
+}
+
+/// Whose certificates are believed: nobody's until somebody is named.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trust {
+    pub(crate) pem: Vec<Vec<u8>>,
+    pub(crate) system: bool,
+}
+
+impl Trust {
+    fn roots(&self) -> Result<RootCertStore, ConfigureError> {
+        let invalid = |source| ConfigureError::RootCertificate { source };
+        let mut roots = RootCertStore::empty();
+        for pem in &self.pem {
+            let before = roots.len();
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(|error| invalid(error.into()))?;
+                roots
+                    .add(certificate)
+                    .map_err(|error| invalid(error.into()))?;
+            }
+            if roots.len() == before {
+                return Err(invalid("no certificate in it".into()));
+            }
+        }
+        if self.system {
+            let found = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(found.certs);
+        }
+        Ok(roots)
+    }
+}
+
+/// Gives the client's connections only addresses that the policy has seen.
+#[derive(Debug)]
+struct PolicyResolver {
+    policy: UrlPolicy,
+    verdict: Verdict,
+}
+
+impl Resolve for PolicyResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (policy, verdict) = (self.policy.clone(), self.verdict);
+        Box::pin(async move {
+            let found = match verdict {
+                Verdict::Checked => policy.addresses(name.as_str()).await?,
+                Verdict::Named => policy.any_addresses(name.as_str()).await?,
+            };
+            // Port 0 stands for the port of the URL.
+            let addresses = found.into_iter().map(|ip| SocketAddr::new(ip, 0));
+            Ok(Box::new(addresses) as Addrs)
+        })
+    }
+}

@@ -1,0 +1,17 @@
+//! Behaviour of the HTTP parts over real sockets on the loopback interface.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy sees tests where they are marked, and not what they share"
+)]
+
+mod agent_api;
+mod connections;
+mod downloads;
+mod executor;
+mod golden;
+mod package_cache;
+mod prober;
+mod redirects;
+mod support;
+mod url_policy;

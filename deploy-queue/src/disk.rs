@@ -1,0 +1,17 @@
+//! Tasks and facts in one directory on disk.
+
+mod admin;
+mod cause;
+mod directory;
+mod error;
+mod journal;
+mod load;
+mod mark;
+mod rows;
+mod shared;
+mod store;
+mod writer;
+
+pub use cause::Cause;
+pub use error::{OpenError, SettleError, StoreError};
+pub use store::DiskStore;

@@ -1,0 +1,60 @@
+//! What operators do with the tasks of a store.
+
+use async_trait::async_trait;
+use deploy_core::model::{TaskId, Timestamp};
+use deploy_core::{DeadLetter, QueueAdmin, QueueError, QueueStatistics, TaskPlace};
+
+use super::store::DiskStore;
+use crate::desk::Keeper;
+use crate::ledger::{Change, Ledger};
+
+impl DiskStore {
+    /// Keeps what a method of the ledger did to a task, if anything.
+    pub(super) async fn change(
+        &self,
+        work: impl FnOnce(&mut Ledger, Timestamp) -> Option<Change> + Send,
+    ) -> Result<bool, QueueError> {
+        self.keep(|ledger, outbox, now| {
+            let change = work(ledger, now);
+            let changed = change.is_some();
+            change.into_iter().for_each(|change| outbox.keep(change));
+            Ok(changed)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl QueueAdmin for DiskStore {
+    async fn find(&self, id: TaskId) -> Result<Option<TaskPlace>, QueueError> {
+        self.look(|ledger, _| ledger.find(&id))
+    }
+
+    async fn withdraw(&self, id: TaskId) -> Result<bool, QueueError> {
+        self.change(|ledger, _| ledger.withdraw(&id)).await
+    }
+
+    async fn dead_letters(
+        &self,
+        after: Option<TaskId>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, QueueError> {
+        // The letters' contents are read after the commits that brought them there.
+        let dead = self
+            .keep(|ledger, _, _| Ok(ledger.dead(after.as_ref(), limit)))
+            .await?;
+        let letter = |(order, attempts, death): crate::ledger::DeadTask| {
+            let task = self.task(order)?;
+            Ok(DeadLetter::new(task, attempts, death.failure, death.at))
+        };
+        dead.into_iter().map(letter).collect()
+    }
+
+    async fn replay(&self, id: TaskId) -> Result<bool, QueueError> {
+        self.change(|ledger, now| ledger.replay(&id, now)).await
+    }
+
+    async fn statistics(&self) -> Result<QueueStatistics, QueueError> {
+        self.look(|ledger, _| ledger.statistics())
+    }
+}

@@ -1,0 +1,211 @@
+//! The store's directory: whose it is, who has it open, and how it comes to be.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::error::OpenError;
+use super::mark::Mark;
+
+/// The newest format that is known here.
+const FORMAT: u32 = 1;
+
+/// What the file `FORMAT` begins with.
+const MAGIC: &str = "deploy-queue store, format ";
+
+/// The files of a store.
+const FORMAT_FILE: &str = "FORMAT";
+const LOCK_FILE: &str = "LOCK";
+const MARK_FILE: &str = "MARK";
+const DATABASE_FILE: &str = "store.redb";
+
+/// A database that is being made.
+const NEW_DATABASE_FILE: &str = "store.redb.new";
+
+/// The directory of a store, locked for us until it is dropped.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    lock: File,
+}
+
+impl Directory {
+    /// Finds or makes the directory, and locks it.
+    pub(super) fn lock(path: &Path) -> Result<Self, OpenError> {
+        let failed = |error| OpenError::io(path, error);
+        make(path).map_err(failed)?;
+        // Looked at before the lock is made, so that nothing is left in a directory that is not ours.
+        check_format(path)?;
+        let mut lock = options().open(path.join(LOCK_FILE)).map_err(failed)?;
+        if let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            return Err(if error == rustix::io::Errno::WOULDBLOCK {
+                let mut holder = String::new();
+                // The holder is only for people: a lock without a name is as good.
+                let _ = lock.read_to_string(&mut holder);
+                let path = path.to_owned();
+                let holder = holder.trim().to_owned();
+                OpenError::Locked { path, holder }
+            } else {
+                failed(error.into())
+            });
+        }
+        let machine = rustix::system::uname();
+        let machine = machine.nodename().to_string_lossy().into_owned();
+        lock.set_len(0).map_err(failed)?;
+        lock.rewind().map_err(failed)?;
+        writeln!(lock, "process {} on {machine}", std::process::id()).map_err(failed)?;
+        Ok(Self {
+            path: path.to_owned(),
+            lock,
+        })
+    }
+
+    /// The database.
+    pub(super) fn database(&self) -> PathBuf {
+        self.path.join(DATABASE_FILE)
+    }
+
+    /// Makes the store's files unless they are there, with a database that `make` makes.
+    ///
+    /// The order is such that a crash in between leaves either a directory that is made again or a
+    /// whole store: `FORMAT` comes after the database is complete, which gets its name last.
+    pub(super) fn prepare(
+        &self,
+        make: impl FnOnce(&Path) -> Result<(), OpenError>,
+    ) -> Result<(), OpenError> {
+        let failed = |error| OpenError::io(&self.path, error);
+        let new = self.path.join(NEW_DATABASE_FILE);
+        if !check_format(&self.path)? {
+            if new.exists() {
+                fs::remove_file(&new).map_err(failed)?;
+            }
+            // Made by us, so that nobody else may read it.
+            drop(options().open(&new).map_err(failed)?);
+            make(&new)?;
+            self.put(MARK_FILE, &Mark { commits: 1 }.encode())
+                .map_err(failed)?;
+            self.put(FORMAT_FILE, &format!("{MAGIC}{FORMAT}\n"))
+                .map_err(failed)?;
+        }
+        let missing = |file| OpenError::Missing {
+            path: self.path.clone(),
+            file,
+        };
+        if !self.database().exists() {
+            if !new.exists() {
+                return Err(missing(DATABASE_FILE));
+            }
+            fs::rename(&new, self.database()).map_err(failed)?;
+            sync(&self.path).map_err(failed)?;
+        }
+        if !self.path.join(MARK_FILE).exists() {
+            return Err(missing(MARK_FILE));
+        }
+        Ok(())
+    }
+
+    /// Reads the mark, and opens its file for the ones to come.
+    pub(super) fn mark(&self) -> Result<(Mark, File), OpenError> {
+        let failed = |error| OpenError::io(&self.path, error);
+        let mut file = options().open(self.path.join(MARK_FILE)).map_err(failed)?;
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).map_err(failed)?;
+        let mark = Mark::decode(&content).ok_or_else(|| OpenError::Corrupt {
+            path: self.path.clone(),
+            source: format!("the file {MARK_FILE} is not what was written").into(),
+        })?;
+        Ok((mark, file))
+    }
+
+    /// Makes a small file, whole or not at all.
+    fn put(&self, name: &str, content: &str) -> io::Result<()> {
+        let new = self.path.join(format!("{name}.new"));
+        let mut file = options().truncate(true).open(&new)?;
+        file.write_all(content.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, self.path.join(name))?;
+        sync(&self.path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // A child process that is just being started still has the file open, and with it the lock;
+        // so closing the file is not enough. When this fails, closing it is all there is.
+        let _ = flock(&self.lock, FlockOperation::Unlock);
+    }
+}
+
+/// How our files are opened: ours alone, since payloads may hold what is nobody else's business.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).mode(0o600);
+    options
+}
+
+/// Makes the directory unless it is there, so that its name survives a power loss.
+fn make(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync(parent),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the names in a directory survive a power loss.
+fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Says whether there is a store that we can read, or an empty place for one.
+fn check_format(path: &Path) -> Result<bool, OpenError> {
+    let failed = |error| OpenError::io(path, error);
+    let not_ours = |found: String| OpenError::NotAStore {
+        path: path.to_owned(),
+        found,
+    };
+    let content = match fs::read_to_string(path.join(FORMAT_FILE)) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // What a crash leaves while a store is made, and nothing else.
+            let ours = |name: &str| {
+                name == LOCK_FILE
+                    || name == MARK_FILE
+                    || name == NEW_DATABASE_FILE
+                    || name == "MARK.new"
+                    || name == "FORMAT.new"
+            };
+            for entry in fs::read_dir(path).map_err(failed)? {
+                let name = entry.map_err(failed)?.file_name();
+                if !name.to_str().is_some_and(ours) {
+                    return Err(not_ours(format!(
+                        "it holds {name:?} and no file {FORMAT_FILE}"
+                    )));
+                }
+            }
+            return Ok(false);
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(not_ours(format!("its file {FORMAT_FILE} is not text")));
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let format = content
+        .strip_prefix(MAGIC)
+        .and_then(|rest| rest.strip_suffix('\n'));
+    match format.and_then(|format| format.parse().ok()) {
+        Some(FORMAT) => Ok(true),
+        Some(found) if found > FORMAT => Err(OpenError::NewerFormat {
+            path: path.to_owned(),
+            found,
+            known: FORMAT,
+        }),
+        _ => Err(not_ours(format!("its file {FORMAT_FILE} says {content:?}"))),
+    }
+}

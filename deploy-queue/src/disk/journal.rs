@@ -1,0 +1,158 @@
+//! The journal of a store.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use deploy_core::model::TaskId;
+use deploy_core::{Event, Journal, JournalError, JournalQuery, Sequence, TaskSummary};
+use redb::ReadableDatabase;
+
+use super::error::StoreError;
+use super::rows::{self, EVENTS};
+use super::shared::Shared;
+use super::store::DiskStore;
+use super::writer::{Answer, Row};
+use crate::catalog::Card;
+
+/// The card after some events, and the rows that keep them.
+pub(super) fn append_rows(
+    card: Option<Card>,
+    events: &[Event],
+) -> Result<(Option<Card>, Vec<Row>), JournalError> {
+    let card = card.unwrap_or_default().after(events)?;
+    let row = |event: &Event| Row::Event {
+        task: event.task.clone(),
+        number: event.sequence,
+        row: rows::encode_event(event),
+    };
+    Ok((Some(card), events.iter().map(row).collect()))
+}
+
+impl DiskStore {
+    async fn recorded(&self, answer: Answer) -> Result<(), JournalError> {
+        match answer.await {
+            Ok(result) => Ok(result?),
+            Err(_) => {
+                self.shared.check()?;
+                Err(JournalError::Closed)
+            }
+        }
+    }
+
+    async fn read_events(
+        &self,
+        task: TaskId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Event>, JournalError> {
+        let shared = Arc::clone(&self.shared);
+        let read = tokio::task::spawn_blocking(move || read(&shared, &task, after, limit)).await;
+        // The closure does not panic, and is not aborted: only a runtime that ends cuts it off.
+        read.unwrap_or(Err(JournalError::Closed))
+    }
+}
+
+/// Reads the events of a task that are on disk.
+fn read(
+    shared: &Shared,
+    task: &TaskId,
+    after: Sequence,
+    limit: usize,
+) -> Result<Vec<Event>, JournalError> {
+    loop {
+        let last = shared.last(task)?;
+        let most = u64::try_from(limit).unwrap_or(u64::MAX);
+        let count = last.number().saturating_sub(after.number()).min(most);
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let end = after.plus(count);
+        let events = shared.read(|database| {
+            let transaction = database.begin_read().map_err(StoreError::database)?;
+            let table = transaction
+                .open_table(EVENTS)
+                .map_err(StoreError::database)?;
+            let name = task.as_str();
+            let range = (name, after.number() + 1)..=(name, end.number());
+            let range = table.range(range).map_err(StoreError::database)?;
+            let mut events = Vec::new();
+            for entry in range {
+                let (key, row) = entry.map_err(StoreError::database)?;
+                let number = Sequence::new(key.value().1);
+                events.push(rows::decode_event(task, number, row.value())?);
+            }
+            Ok(events)
+        })?;
+        let events = events.ok_or(JournalError::Closed)?;
+        if events.len() as u64 == count {
+            return Ok(events);
+        }
+        // Either the task was removed in between, or its events are not all there.
+        if shared.last(task)? >= end {
+            let what = format!("the list of events of task {task}");
+            return Err(shared.fail(StoreError::Corrupt { what }).into());
+        }
+    }
+}
+
+#[async_trait]
+impl Journal for DiskStore {
+    async fn append(&self, events: Vec<Event>) -> Result<(), JournalError> {
+        let Some(task) = events.first().map(|event| event.task.clone()) else {
+            return Ok(());
+        };
+        let change = |card| append_rows(card, &events).map(Some);
+        match self.shared.change_card(&task, change)? {
+            Some(answer) => self.recorded(answer).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn read(
+        &self,
+        task: TaskId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Event>, JournalError> {
+        self.read_events(task, after, limit).await
+    }
+
+    async fn follow(
+        &self,
+        task: TaskId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Event>, JournalError> {
+        let look = || match self.shared.last(&task) {
+            Ok(last) if last <= after => None,
+            Ok(_) => Some(Ok(())),
+            Err(closed) => Some(Err(closed)),
+        };
+        loop {
+            self.shared.followers.until(&task, look).await?;
+            let events = self.read_events(task.clone(), after, limit).await?;
+            // None are there when the task was removed in between.
+            if !events.is_empty() || limit == 0 {
+                return Ok(events);
+            }
+        }
+    }
+
+    async fn list(&self, query: JournalQuery) -> Result<Vec<TaskSummary>, JournalError> {
+        self.shared.catalog(|catalog| catalog.list(&query))
+    }
+
+    async fn remove(&self, task: TaskId) -> Result<bool, JournalError> {
+        let answer = self.shared.change_card(&task, |card| {
+            let events = |card: Card| Row::Events {
+                task: task.clone(),
+                last: card.last,
+            };
+            Ok(card.map(|card| (None, vec![events(card)])))
+        })?;
+        match answer {
+            Some(answer) => self.recorded(answer).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! What the callers of a store and its writer share.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+use deploy_core::model::TaskId;
+use deploy_core::{JournalError, QueueError, Sequence};
+use redb::Database;
+use tokio::sync::watch;
+
+use super::error::StoreError;
+use super::writer::{Answer, Outbox, Row};
+use crate::catalog::{Card, Catalog, Followers};
+use crate::desk::Desk;
+
+/// What the callers of a store and its writer share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) desk: Desk<Outbox>,
+    pub(super) followers: Followers,
+    /// The order of the last push that is on disk: a task is given to a worker only once it is.
+    durable: watch::Sender<u64>,
+    cards: Mutex<Cards>,
+    failure: OnceLock<StoreError>,
+    /// Gone once the store is closed.
+    database: RwLock<Option<Database>>,
+}
+
+/// The journal's catalog as it is on disk, and what is on the way there.
+#[derive(Debug)]
+struct Cards {
+    kept: Catalog,
+    /// The cards that tasks will have, `None` for those that will be gone, with the number of the
+    /// change.
+    coming: HashMap<TaskId, (u64, Option<Card>)>,
+    changes: u64,
+    outbox: Outbox,
+    closed: bool,
+}
+
+impl Shared {
+    pub(super) fn new(
+        desk: Desk<Outbox>,
+        catalog: Catalog,
+        outbox: Outbox,
+        durable: u64,
+        database: Database,
+    ) -> Self {
+        let cards = Cards {
+            kept: catalog,
+            coming: HashMap::new(),
+            changes: 0,
+            outbox,
+            closed: false,
+        };
+        Self {
+            desk,
+            followers: Followers::default(),
+            durable: watch::Sender::new(durable),
+            cards: Mutex::new(cards),
+            failure: OnceLock::new(),
+            database: RwLock::new(Some(database)),
+        }
+    }
+
+    /// Waits until a push is on disk.
+    pub(super) async fn until_durable(&self, order: u64) -> Result<(), QueueError> {
+        let mut durable = self.durable.subscribe();
+        let done = |durable: &u64| *durable >= order || self.failure.get().is_some();
+        // The sender lives in `self`, so the wait ends only when it is done.
+        let _ = durable.wait_for(done).await;
+        self.check().map_err(QueueError::from)
+    }
+
+    /// Says why the store has stopped, if it has.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        self.failure
+            .get()
+            .map_or(Ok(()), |failure| Err(failure.clone()))
+    }
+
+    /// What a caller is told instead of "closed" when the store was closed by a failure.
+    pub(super) fn explain(&self, error: QueueError) -> QueueError {
+        match (error, self.failure.get()) {
+            (QueueError::Closed, Some(failure)) => failure.clone().into(),
+            (error, _) => error,
+        }
+    }
+
+    /// Stops the store: every call from now on ends with this failure, or the first one.
+    pub(super) fn fail(&self, failure: StoreError) -> StoreError {
+        let first = || {
+            tracing::error!(target: "deploy", error = ?failure, "the store has stopped");
+            failure
+        };
+        let failure = self.failure.get_or_init(first).clone();
+        self.stop();
+        failure
+    }
+
+    /// Refuses all further calls, and ends those that wait.
+    pub(super) fn stop(&self) {
+        self.lock().closed = true;
+        self.desk.close();
+        self.durable.send_modify(|_| {});
+        self.followers.wake_all();
+    }
+
+    /// Notes that pushes up to an order are on disk.
+    pub(super) fn pushed(&self, order: u64) {
+        self.durable.send_if_modified(|durable| {
+            let newer = order > *durable;
+            *durable = (*durable).max(order);
+            newer
+        });
+    }
+
+    /// Notes that a card is on disk, or gone from there.
+    pub(super) fn recorded(&self, task: &TaskId, change: u64, card: Option<Card>) {
+        let mut cards = self.lock();
+        if cards
+            .coming
+            .get(task)
+            .is_some_and(|(last, _)| *last == change)
+        {
+            cards.coming.remove(task);
+        }
+        match card {
+            Some(card) => cards.kept.put(task.clone(), card),
+            None => drop(cards.kept.remove(task)),
+        }
+        drop(cards);
+        self.followers.wake(task);
+    }
+
+    /// Looks at the catalog, as it is on disk.
+    pub(super) fn catalog<R>(&self, look: impl FnOnce(&Catalog) -> R) -> Result<R, JournalError> {
+        Ok(look(&self.cards()?.kept))
+    }
+
+    /// Where a task's events end, on disk.
+    pub(super) fn last(&self, task: &TaskId) -> Result<Sequence, JournalError> {
+        self.catalog(|catalog| catalog.last(task))
+    }
+
+    /// Sends rows that change a task's card to the writer; `None` when there is nothing to change.
+    pub(super) fn change_card(
+        &self,
+        task: &TaskId,
+        change: impl FnOnce(Option<Card>) -> Result<Option<(Option<Card>, Vec<Row>)>, JournalError>,
+    ) -> Result<Option<Answer>, JournalError> {
+        let mut cards = self.cards()?;
+        let Some(mut rows) = cards.change(task, change)? else {
+            return Ok(None);
+        };
+        cards.outbox.rows.append(&mut rows);
+        Ok(Some(cards.outbox.send()))
+    }
+
+    /// Like [`Self::change_card`], with the rows sent by somebody else, who may also refuse to.
+    pub(super) fn change_card_with<R, E: From<JournalError>>(
+        &self,
+        task: &TaskId,
+        change: impl FnOnce(Option<Card>) -> Result<Option<(Option<Card>, Vec<Row>)>, JournalError>,
+        send: impl FnOnce(Vec<Row>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let mut cards = self.cards()?;
+        let before = cards.coming.get(task).cloned();
+        let rows = cards.change(task, change)?.unwrap_or_default();
+        let sent = send(rows);
+        if sent.is_err() {
+            match before {
+                Some(before) => drop(cards.coming.insert(task.clone(), before)),
+                None => drop(cards.coming.remove(task)),
+            }
+        }
+        sent
+    }
+
+    /// Reads the database. Damage that is found there stops the store.
+    pub(super) fn read<R>(
+        &self,
+        read: impl FnOnce(&Database) -> Result<R, StoreError>,
+    ) -> Result<Option<R>, StoreError> {
+        self.check()?;
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(database) = database.as_ref() else {
+            return Ok(None);
+        };
+        // The database panics on some kinds of damage.
+        let read = catch_unwind(AssertUnwindSafe(|| read(database)));
+        let read = read.unwrap_or_else(|_| {
+            let what = "a page of the database".to_owned();
+            Err(StoreError::Corrupt { what })
+        });
+        read.map(Some).map_err(|failure| self.fail(failure))
+    }
+
+    /// Takes the database away, once nobody reads it.
+    pub(super) fn take_database(&self) -> Option<Database> {
+        self.database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    fn cards(&self) -> Result<MutexGuard<'_, Cards>, JournalError> {
+        self.check()?;
+        let cards = self.lock();
+        if cards.closed {
+            return Err(JournalError::Closed);
+        }
+        Ok(cards)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Cards> {
+        // Nothing below panics while it holds the lock.
+        self.cards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cards {
+    /// Computes the card that a task will have, and the rows that say so.
+    fn change(
+        &mut self,
+        task: &TaskId,
+        change: impl FnOnce(Option<Card>) -> Result<Option<(Option<Card>, Vec<Row>)>, JournalError>,
+    ) -> Result<Option<Vec<Row>>, JournalError> {
+        let card = match self.coming.get(task) {
+            Some((_, card)) => card.clone(),
+            None => self.kept.card(task).cloned(),
+        };
+        let Some((card, mut rows)) = change(card)? else {
+            return Ok(None);
+        };
+        self.changes += 1;
+        let change = self.changes;
+        self.coming.insert(task.clone(), (change, card.clone()));
+        let task = task.clone();
+        rows.push(Row::Card { task, change, card });
+        Ok(Some(rows))
+    }
+}

@@ -1,0 +1,271 @@
+//! The store on disk: opening, closing, and its queue.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deploy_core::model::{TaskId, Timestamp};
+use deploy_core::{Claim, Event, LeaseToken, Pushed, Queue, QueueError, Settlement, TaskRecord};
+use redb::ReadableDatabase;
+use tokio::sync::oneshot;
+
+use super::directory::Directory;
+use super::error::{OpenError, SettleError, StoreError};
+use super::load;
+use super::mark::Mark;
+use super::rows::{self, TASKS};
+use super::shared::Shared;
+use super::writer::{Answer, Message, Notes, Outbox, Row, Writer};
+use crate::config::QueueConfig;
+use crate::desk::{Desk, Keeper};
+use crate::ledger::{Fingerprint, Ledger};
+
+/// Tasks and facts in one directory on disk: a queue and a journal that survive kill -9 and power
+/// loss.
+///
+/// What a call has acknowledged is fsynced; calls that are made at the same time share one commit.
+/// One process at a time has the store open. After a failed write, or when damage is found, every
+/// call ends with an error until the store is opened again: [`StoreError`] says which it was.
+///
+/// A claim writes nothing by itself. The number of the attempt goes to disk with the next commit,
+/// and after 100 ms on its own; so a process that is killed within that time after a claim may count
+/// the attempt once less. After a restart every task that was claimed can be claimed again.
+///
+/// ```
+/// use deploy_core::{Queue, TaskRecord, model::TaskId};
+/// use deploy_queue::{DiskStore, QueueConfig};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("state");
+/// let store = DiskStore::open(&path, QueueConfig::new()).await?;
+/// store.push(TaskRecord::new(TaskId::new("task-1")?, "note", *b"hello")).await?;
+/// store.close().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct DiskStore {
+    pub(super) shared: Arc<Shared>,
+    messages: mpsc::Sender<Message>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl DiskStore {
+    /// Opens the store in a directory, which is made when it is not there.
+    ///
+    /// # Behavior
+    ///
+    /// Reads and checks everything but the journal's events, whose pages are checked. 100,000 tasks
+    /// take less than a second.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`OpenError`].
+    pub async fn open(path: impl AsRef<Path>, config: QueueConfig) -> Result<Self, OpenError> {
+        let owned = path.as_ref().to_owned();
+        let opened = tokio::task::spawn_blocking(move || Self::open_now(&owned, config)).await;
+        opened.unwrap_or_else(|error| {
+            let path = path.as_ref().to_owned();
+            let source = Box::new(error);
+            Err(OpenError::Storage { path, source })
+        })
+    }
+
+    fn open_now(path: &Path, config: QueueConfig) -> Result<Self, OpenError> {
+        let directory = Directory::lock(path)?;
+        directory.prepare(load::make)?;
+        let (mark, mark_file) = directory.mark()?;
+        let loaded = load::load(path, &directory.database(), mark, config.limits())?;
+        let failed = |error| OpenError::io(path, error);
+        let mark = Mark {
+            commits: loaded.meta.commits,
+        };
+        mark.write(&mark_file).map_err(failed)?;
+        mark_file.sync_all().map_err(failed)?;
+
+        let (messages, inbox) = mpsc::channel();
+        let outbox = || Outbox::new(messages.clone());
+        let desk = Desk::new(loaded.ledger, outbox(), config.clock);
+        let (catalog, database) = (loaded.catalog, loaded.database);
+        let shared = Shared::new(desk, catalog, outbox(), loaded.last_order, database);
+        let shared = Arc::new(shared);
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            inbox,
+            meta: loaded.meta,
+            mark: mark_file,
+            directory,
+            notes: Notes::default(),
+        };
+        let thread = std::thread::Builder::new().name("deploy-queue".to_owned());
+        let thread = thread.spawn(|| writer.run()).map_err(failed)?;
+        Ok(Self {
+            shared,
+            messages,
+            writer: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Closes the store: what was asked before is done, everything else ends with `Closed`, and the
+    /// directory can be opened again. Dropping the store does the same, and blocks for it.
+    pub async fn close(&self) {
+        let (closed, answer) = oneshot::channel();
+        if self.messages.send(Message::Close(closed)).is_ok() {
+            // An error means that another call has closed it.
+            let _ = answer.await;
+        }
+    }
+
+    /// Ends a lease and records events of the same task, in one commit: both are kept or neither.
+    ///
+    /// # Errors
+    ///
+    /// What [`Queue::settle`] and [`Journal::append`](deploy_core::Journal::append) say.
+    pub async fn settle_with(
+        &self,
+        token: LeaseToken,
+        settlement: Settlement,
+        events: Vec<Event>,
+    ) -> Result<(), SettleError> {
+        let Some(task) = events.first().map(|event| event.task.clone()) else {
+            return Ok(self.settle(token, settlement).await?);
+        };
+        let answer = self.shared.change_card_with(
+            &task,
+            |card| super::journal::append_rows(card, &events).map(Some),
+            |mut rows| {
+                let settled = self.shared.desk.with(|ledger, outbox, now| {
+                    let change = ledger.settle(&token, settlement, now)?;
+                    outbox.keep(change);
+                    outbox.rows.append(&mut rows);
+                    Ok(outbox.send())
+                });
+                let settled = settled.and_then(|settled| settled);
+                settled.map_err(|error| SettleError::from(self.shared.explain(error)))
+            },
+        )?;
+        Ok(self.answered(answer).await?)
+    }
+
+    /// Does something with the ledger that is to be kept, and waits until it is.
+    pub(super) async fn keep<R: Send>(
+        &self,
+        work: impl FnOnce(&mut Ledger, &mut Outbox, Timestamp) -> Result<R, QueueError> + Send,
+    ) -> Result<R, QueueError> {
+        let worked = self.shared.desk.with(|ledger, outbox, now| {
+            let done = work(ledger, outbox, now)?;
+            Ok((done, outbox.send()))
+        });
+        let worked = worked.and_then(|worked| worked);
+        let (done, answer) = worked.map_err(|error| self.shared.explain(error))?;
+        self.answered(answer).await?;
+        Ok(done)
+    }
+
+    /// Looks at the ledger.
+    pub(super) fn look<R>(
+        &self,
+        look: impl FnOnce(&mut Ledger, Timestamp) -> R,
+    ) -> Result<R, QueueError> {
+        let seen = self.shared.desk.with(|ledger, _, now| look(ledger, now));
+        seen.map_err(|error| self.shared.explain(error))
+    }
+
+    /// Reads the content of a task.
+    pub(super) fn task(&self, order: u64) -> Result<TaskRecord, QueueError> {
+        let read = self.shared.read(|database| {
+            let transaction = database.begin_read().map_err(StoreError::database)?;
+            let tasks = transaction
+                .open_table(TASKS)
+                .map_err(StoreError::database)?;
+            let row = tasks.get(order).map_err(StoreError::database)?;
+            match row {
+                Some(row) => Ok(Some(rows::decode_task(order, row.value())?.0)),
+                None => Ok(None),
+            }
+        });
+        let what = format!("the row {order} of the table tasks, which is gone,");
+        match read? {
+            None => Err(QueueError::Closed),
+            Some(Some(task)) => Ok(task),
+            Some(None) => Err(self.shared.fail(StoreError::Corrupt { what }).into()),
+        }
+    }
+
+    async fn answered(&self, answer: Answer) -> Result<(), QueueError> {
+        match answer.await {
+            Ok(result) => Ok(result?),
+            Err(_) => Err(self.shared.explain(QueueError::Closed)),
+        }
+    }
+}
+
+impl Drop for DiskStore {
+    fn drop(&mut self) {
+        let _ = self.messages.send(Message::Close(oneshot::channel().0));
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(writer) = writer {
+            // The directory is free again when this returns.
+            let _ = writer.join();
+        }
+    }
+}
+
+#[async_trait]
+impl Queue for DiskStore {
+    async fn push(&self, task: TaskRecord) -> Result<Pushed, QueueError> {
+        let fingerprint = Fingerprint::of(&task);
+        self.keep(|ledger, outbox, now| {
+            let Some(order) = ledger.push(&task, fingerprint, now)? else {
+                // Acknowledged together with the first push of it, which may still be on its way.
+                return Ok(Pushed::Known);
+            };
+            let row = rows::encode_task(order, now, &task);
+            outbox.rows.push(Row::Task { order, row });
+            Ok(Pushed::New)
+        })
+        .await
+    }
+
+    async fn claim(
+        &self,
+        worker: String,
+        kinds: Vec<String>,
+        lease: Duration,
+    ) -> Result<Claim, QueueError> {
+        let held = self.shared.desk.claim(worker, kinds, lease).await;
+        let held = held.map_err(|error| self.shared.explain(error))?;
+        // A worker must not begin what a power loss could still undo.
+        self.shared.until_durable(held.order()).await?;
+        let task = self.task(held.order())?;
+        let leased = held.keep().ok_or(QueueError::Closed)?;
+        Ok(Claim::new(leased.token, task, leased.attempt))
+    }
+
+    async fn renew(&self, token: LeaseToken, lease: Duration) -> Result<(), QueueError> {
+        self.look(|ledger, now| ledger.renew(&token, lease, now))?
+    }
+
+    async fn settle(&self, token: LeaseToken, settlement: Settlement) -> Result<(), QueueError> {
+        self.keep(|ledger, outbox, now| {
+            let change = ledger.settle(&token, settlement, now)?;
+            outbox.keep(change);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn reschedule(&self, id: TaskId, due: Timestamp) -> Result<bool, QueueError> {
+        self.change(|ledger, now| ledger.reschedule(&id, due, now))
+            .await
+    }
+}

@@ -1,0 +1,387 @@
+//! The ledger answers as a simple queue does that looks at every task each time.
+
+use std::time::Duration;
+
+use deploy_core::model::{TaskId, Timestamp};
+use deploy_core::{
+    Failure, FailureCode, LeaseToken, QueueError, QueueStatistics, Settlement, TaskPlace,
+    TaskRecord,
+};
+use proptest::prelude::*;
+
+use super::{Change, Fingerprint, Ledger, Limits};
+use crate::config::Backoff;
+
+const KINDS: [&str; 3] = ["stone", "paper", "scissors"];
+const LIMITS: Limits = Limits {
+    capacity: 6,
+    max_payload: 10,
+    backoff: Backoff {
+        first: Duration::from_secs(1),
+        longest: Duration::from_secs(300),
+    },
+    max_attempts: Some(4),
+};
+
+#[derive(Clone, Debug)]
+enum Command {
+    Push {
+        id: u8,
+        kind: usize,
+        key: Option<u8>,
+        priority: i32,
+        due: Option<u64>,
+        size: usize,
+    },
+    Claim {
+        kinds: Vec<usize>,
+        lease: u64,
+    },
+    GiveBack(usize),
+    Renew {
+        claim: usize,
+        lease: u64,
+    },
+    Settle {
+        claim: usize,
+        how: u8,
+        seconds: u64,
+    },
+    Reschedule {
+        id: u8,
+        due: u64,
+    },
+    Withdraw(u8),
+    Replay(u8),
+    Advance(u64),
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    use Command::{Advance, Claim, GiveBack, Push, Renew, Replay, Reschedule, Settle, Withdraw};
+    let push = (
+        0..8_u8,
+        0..3_usize,
+        proptest::option::of(0..2_u8),
+        -1..2_i32,
+    );
+    let push = (push, proptest::option::of(0..9_u64), 0..12_usize);
+    prop_oneof![
+        4 => push.prop_map(|((id, kind, key, priority), due, size)| {
+            Push { id, kind, key, priority, due, size }
+        }),
+        4 => (proptest::collection::vec(0..3_usize, 0..3), 0..9_u64)
+            .prop_map(|(kinds, lease)| Claim { kinds, lease }),
+        1 => (0..20_usize).prop_map(GiveBack),
+        1 => (0..20_usize, 0..9_u64).prop_map(|(claim, lease)| Renew { claim, lease }),
+        3 => (0..20_usize, 0..4_u8, 0..9_u64)
+            .prop_map(|(claim, how, seconds)| Settle { claim, how, seconds }),
+        1 => (0..8_u8, 0..9_u64).prop_map(|(id, due)| Reschedule { id, due }),
+        1 => (0..8_u8).prop_map(Withdraw),
+        1 => (0..8_u8).prop_map(Replay),
+        3 => (0..5_u64).prop_map(Advance),
+    ]
+}
+
+/// A task as the simple queue has it.
+#[derive(Clone, Debug)]
+struct Simple {
+    task: TaskRecord,
+    order: u64,
+    due: Timestamp,
+    attempts: u32,
+    lease: Option<(u64, Timestamp)>,
+    dead: bool,
+}
+
+/// The simple queue: a list.
+#[derive(Debug, Default)]
+struct Reference {
+    tasks: Vec<Simple>,
+    orders: u64,
+    claims: u64,
+}
+
+impl Reference {
+    fn at(&mut self, id: &TaskId) -> Option<&mut Simple> {
+        self.tasks.iter_mut().find(|simple| simple.task.id == *id)
+    }
+
+    fn tick(&mut self, now: Timestamp) {
+        for simple in &mut self.tasks {
+            if simple.lease.is_some_and(|(_, until)| until <= now) {
+                simple.lease = None;
+                simple.dead = LIMITS
+                    .max_attempts
+                    .is_some_and(|most| simple.attempts >= most);
+            }
+        }
+    }
+
+    fn next(&self, kinds: &[String], now: Timestamp) -> Option<TaskId> {
+        let held = |key: &Option<String>| {
+            let holds = |other: &Simple| other.lease.is_some() && other.task.exclusive_key == *key;
+            key.is_some() && self.tasks.iter().any(holds)
+        };
+        let ready = self.tasks.iter().filter(|simple| {
+            simple.lease.is_none()
+                && !simple.dead
+                && simple.due <= now
+                && !held(&simple.task.exclusive_key)
+                && (kinds.is_empty() || kinds.contains(&simple.task.kind))
+        });
+        let rank = |simple: &&Simple| (-simple.task.priority, simple.due, simple.order);
+        Some(ready.min_by_key(rank)?.task.id.clone())
+    }
+
+    fn leased(&mut self, token: &LeaseToken) -> Option<&mut Simple> {
+        let number = token.number;
+        let simple = self.at(&token.task)?;
+        simple
+            .lease
+            .is_some_and(|(held, _)| held == number)
+            .then_some(simple)
+    }
+
+    fn place(&mut self, id: &TaskId) -> Option<TaskPlace> {
+        let simple = self.at(id)?;
+        Some(match simple.lease {
+            _ if simple.dead => TaskPlace::Dead,
+            Some((_, until)) => TaskPlace::Claimed {
+                worker: "worker".to_owned(),
+                until,
+            },
+            None => TaskPlace::Queued {
+                due: simple.due,
+                attempts: simple.attempts,
+            },
+        })
+    }
+
+    fn statistics(&self, now: Timestamp) -> QueueStatistics {
+        let mut statistics = QueueStatistics::default();
+        for simple in &self.tasks {
+            match simple.lease {
+                _ if simple.dead => statistics.dead += 1,
+                Some(_) => statistics.claimed += 1,
+                None if simple.due <= now => statistics.ready += 1,
+                None => statistics.delayed += 1,
+            }
+        }
+        statistics
+    }
+}
+
+fn task_id(id: u8) -> TaskId {
+    TaskId::new(format!("task-{id}")).unwrap()
+}
+
+/// Both queues, the time, and the tokens that were given out.
+#[derive(Debug)]
+struct Pair {
+    ledger: Ledger,
+    reference: Reference,
+    now: Timestamp,
+    tokens: Vec<LeaseToken>,
+}
+
+impl Pair {
+    fn later(&self, seconds: u64) -> Timestamp {
+        self.now.plus(Duration::from_secs(seconds))
+    }
+
+    fn token(&self, claim: usize) -> LeaseToken {
+        let unknown = || LeaseToken::new(task_id(0), "worker".to_owned(), 0);
+        let newest = self
+            .tokens
+            .iter()
+            .rev()
+            .nth(claim % self.tokens.len().max(1));
+        newest.cloned().unwrap_or_else(unknown)
+    }
+
+    fn apply(&mut self, command: Command) {
+        let (now, limit) = (self.now, LIMITS.capacity);
+        self.ledger.tick(now);
+        self.reference.tick(now);
+        match command {
+            Command::Push {
+                id,
+                kind,
+                key,
+                priority,
+                due,
+                size,
+            } => {
+                let mut task = TaskRecord::new(task_id(id), KINDS[kind], vec![id; size])
+                    .with_priority(priority);
+                task.exclusive_key = key.map(|key| format!("key-{key}"));
+                task.due = due.map(|due| self.later(due));
+                let fingerprint = Fingerprint::of(&task);
+                let pushed = self.ledger.push(&task, fingerprint, now);
+                let full = self.reference.tasks.len() as u64 >= limit;
+                match (self.reference.at(&task.id), pushed) {
+                    (Some(known), Ok(None)) => assert_eq!(known.task, task),
+                    (Some(known), Err(QueueError::Conflict { .. })) => assert_ne!(known.task, task),
+                    (None, Err(QueueError::TooLarge { .. })) => assert!(size > 10),
+                    (None, Err(QueueError::Full { .. })) => assert!(full),
+                    (None, Ok(Some(order))) => {
+                        assert!(size <= 10 && !full && order > self.reference.orders);
+                        self.reference.orders = order;
+                        let due = task.due.unwrap_or(now);
+                        let new = Simple {
+                            task,
+                            order,
+                            due,
+                            attempts: 0,
+                            lease: None,
+                            dead: false,
+                        };
+                        self.reference.tasks.push(new);
+                    }
+                    (known, pushed) => panic!("{known:?} {pushed:?}"),
+                }
+            }
+            Command::Claim { kinds, lease } => {
+                let kinds: Vec<_> = kinds.iter().map(|kind| KINDS[*kind].to_owned()).collect();
+                let lease = Duration::from_secs(lease);
+                let claimed = self.ledger.claim("worker", &kinds, lease, now);
+                let expected = self.reference.next(&kinds, now);
+                let found = claimed.as_ref().map(|leased| leased.token.task.clone());
+                assert_eq!(found, expected);
+                if let Some(leased) = claimed {
+                    assert!(leased.token.number > self.reference.claims);
+                    self.reference.claims = leased.token.number;
+                    let simple = self.reference.at(&leased.token.task).unwrap();
+                    simple.attempts += 1;
+                    simple.lease = Some((leased.token.number, now.plus(lease)));
+                    assert_eq!(leased.attempt, simple.attempts);
+                    self.tokens.push(leased.token);
+                }
+            }
+            Command::GiveBack(claim) => {
+                let token = self.token(claim);
+                let change = self.ledger.give_back(&token, now);
+                let simple = self.reference.leased(&token);
+                assert_eq!(change.is_some(), simple.is_some());
+                if let Some(simple) = simple {
+                    simple.lease = None;
+                    simple.attempts -= 1;
+                }
+            }
+            Command::Renew { claim, lease } => {
+                let (token, lease) = (self.token(claim), Duration::from_secs(lease));
+                let renewed = self.ledger.renew(&token, lease, now).is_ok();
+                let simple = self.reference.leased(&token);
+                assert_eq!(renewed, simple.is_some());
+                simple
+                    .into_iter()
+                    .for_each(|s| s.lease = Some((token.number, now.plus(lease))));
+            }
+            Command::Settle {
+                claim,
+                how,
+                seconds,
+            } => self.settle(claim, how, seconds),
+            Command::Reschedule { id, due } => {
+                let due = self.later(due);
+                let change = self.ledger.reschedule(&task_id(id), due, now);
+                let simple = self.reference.at(&task_id(id));
+                let simple = simple.filter(|simple| simple.lease.is_none() && !simple.dead);
+                assert_eq!(change.is_some(), simple.is_some());
+                simple.into_iter().for_each(|simple| simple.due = due);
+            }
+            Command::Withdraw(id) => {
+                let change = self.ledger.withdraw(&task_id(id));
+                let simple = self.reference.at(&task_id(id));
+                let free = simple.is_some_and(|simple| simple.lease.is_none());
+                assert_eq!(change.is_some(), free);
+                self.reference
+                    .tasks
+                    .retain(|simple| !free || simple.task.id != task_id(id));
+            }
+            Command::Replay(id) => {
+                let change = self.ledger.replay(&task_id(id), now);
+                let simple = self.reference.at(&task_id(id)).filter(|simple| simple.dead);
+                assert_eq!(change.is_some(), simple.is_some());
+                if let Some(simple) = simple {
+                    (simple.dead, simple.attempts, simple.due) = (false, 0, now);
+                }
+            }
+            Command::Advance(seconds) => self.now = self.later(seconds),
+        }
+    }
+
+    fn settle(&mut self, claim: usize, how: u8, seconds: u64) {
+        let (token, now) = (self.token(claim), self.now);
+        let failure = Failure::new(FailureCode::HostFailed, "broken");
+        let until = self.later(seconds);
+        let settlement = match how {
+            0 => Settlement::Done,
+            1 => Settlement::Retry {
+                after: Some(Duration::from_secs(seconds)),
+                failure,
+            },
+            2 => Settlement::Defer { until },
+            _ => Settlement::Dead { failure },
+        };
+        let settled = self.ledger.settle(&token, settlement, now);
+        let Some(simple) = self.reference.leased(&token) else {
+            assert!(matches!(settled, Err(QueueError::LeaseLost { .. })));
+            return;
+        };
+        simple.lease = None;
+        match (how, settled.unwrap()) {
+            (0, Change::Goes { .. }) => {
+                self.reference
+                    .tasks
+                    .retain(|simple| simple.task.id != token.task);
+            }
+            (1, Change::Waits { due, .. }) => simple.due = due,
+            (2, Change::Waits { due, attempts, .. }) => {
+                simple.attempts -= 1;
+                simple.due = until;
+                assert_eq!((due, attempts), (until, simple.attempts));
+            }
+            (_, Change::Dies { .. }) => simple.dead = true,
+            (how, change) => panic!("{how} {change:?}"),
+        }
+    }
+
+    /// Both say the same of every task.
+    fn compare(&mut self) {
+        self.ledger.tick(self.now);
+        self.reference.tick(self.now);
+        assert_eq!(
+            self.ledger.statistics(),
+            self.reference.statistics(self.now)
+        );
+        for id in 0..8 {
+            assert_eq!(
+                self.ledger.find(&task_id(id)),
+                self.reference.place(&task_id(id))
+            );
+        }
+        let next = self.reference.next(&[], self.now);
+        assert_eq!(self.ledger.has_ready(), next.is_some());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn the_ledger_answers_as_the_simple_queue(
+        commands in proptest::collection::vec(command(), 1..120),
+    ) {
+        let mut pair = Pair {
+            ledger: Ledger::new(LIMITS, 1),
+            reference: Reference::default(),
+            now: Timestamp::from_unix_micros(1_767_225_600_000_000).unwrap(),
+            tokens: Vec::new(),
+        };
+        for command in commands {
+            pair.apply(command);
+            pair.compare();
+        }
+    }
+}

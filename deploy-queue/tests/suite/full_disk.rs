@@ -1,0 +1,95 @@
+//! A write that fails stops the store, and loses nothing that was acknowledged.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deploy_core::{Journal, JournalError, JournalQuery, Queue, QueueAdmin, QueueError, TaskRecord};
+use deploy_queue::{DiskStore, QueueConfig, StoreError};
+use deploy_testkit::samples;
+
+/// Names the store to the child, whose files may not grow beyond a megabyte.
+const STORE: &str = "DEPLOY_QUEUE_FULL_STORE";
+
+async fn open(path: &Path) -> DiskStore {
+    DiskStore::open(path, QueueConfig::new()).await.unwrap()
+}
+
+/// Says that an error is that of a store which has stopped.
+fn assert_stopped<T: std::fmt::Debug>(result: Result<T, QueueError>) {
+    let Err(QueueError::Storage { source }) = result else {
+        panic!("{result:?}");
+    };
+    assert!(
+        matches!(source.downcast_ref(), Some(StoreError::Disk { .. })),
+        "{source:?}"
+    );
+}
+
+#[tokio::test]
+async fn child_with_little_room() {
+    let Ok(path) = std::env::var(STORE) else {
+        return;
+    };
+    let store = Arc::new(open(Path::new(&path)).await);
+    let waiting = Arc::clone(&store);
+    let kinds = vec!["another".to_owned()];
+    let waiting = tokio::spawn(async move {
+        waiting
+            .claim("worker".to_owned(), kinds, Duration::from_secs(30))
+            .await
+    });
+    let task = |number| {
+        let id = samples::task_id(&format!("task-{number}"));
+        TaskRecord::new(id, "work", vec![7; 10_000])
+    };
+    let mut kept = 0;
+    let failed = loop {
+        match store.push(task(kept)).await {
+            Ok(_) => kept += 1,
+            failed => break failed,
+        }
+    };
+    assert_stopped(failed);
+    assert_stopped(waiting.await.unwrap());
+    assert_stopped(store.push(task(0)).await);
+    assert_stopped(store.statistics().await);
+    let listed = store.list(JournalQuery::new()).await;
+    assert!(
+        matches!(listed, Err(JournalError::Storage { .. })),
+        "{listed:?}"
+    );
+    println!("kept {kept} tasks");
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_the_store_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    // Made while there is room.
+    open(directory.path()).await.close().await;
+    let output = Command::new("sh")
+        // A write beyond the limit is an error then, and not a signal.
+        .args(["-c", "trap '' XFSZ; ulimit -f 2000; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "full_disk::child_with_little_room",
+            "--exact",
+            "--nocapture",
+        ])
+        .env(STORE, directory.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{errors}");
+    let kept = said
+        .lines()
+        .find_map(|line| line.split_once("kept ")?.1.strip_suffix(" tasks"));
+    let kept: u64 = kept.unwrap().parse().unwrap();
+    assert!(kept > 10, "{said}");
+    let store = open(directory.path()).await;
+    let there = store.statistics().await.unwrap().ready;
+    // The push that failed may be there: whether it was made is open.
+    assert!(there == kept || there == kept + 1, "{there} of {kept}");
+}

@@ -1,0 +1,159 @@
+//! The suite for journals catches, for each clause, a journal that breaks it.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deploy_core::model::TaskId;
+use deploy_core::{Event, Journal, JournalError, JournalQuery, Sequence, TaskSummary};
+use deploy_queue::MemoryJournal;
+use deploy_testkit::conformance::{JournalBench, journal};
+
+/// What a journal does wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    None,
+    LosesTheLastEvent,
+    RefusesNothingAsConflict,
+    OverlooksConflicts,
+    IgnoresAfter,
+    MixesTasks,
+    FollowsFromTheStart,
+    NeverWakes,
+    ListsTheOldestFirst,
+    ForgetsOutcomes,
+    IgnoresFilters,
+    IgnoresPages,
+    RemovesNothing,
+}
+
+/// A journal with a fault.
+#[derive(Debug)]
+struct Broken {
+    journal: MemoryJournal,
+    fault: Fault,
+}
+
+#[async_trait]
+impl Journal for Broken {
+    async fn append(&self, mut events: Vec<Event>) -> Result<(), JournalError> {
+        match self.fault {
+            Fault::LosesTheLastEvent if events.len() > 5 => drop(events.pop()),
+            Fault::RefusesNothingAsConflict if events.is_empty() => {
+                return Err(JournalError::Closed);
+            }
+            _ => {}
+        }
+        match self.journal.append(events).await {
+            Err(JournalError::Conflict { .. }) if self.fault == Fault::OverlooksConflicts => Ok(()),
+            appended => appended,
+        }
+    }
+
+    async fn read(
+        &self,
+        task: TaskId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Event>, JournalError> {
+        match self.fault {
+            Fault::IgnoresAfter => self.journal.read(task, Sequence::START, limit).await,
+            Fault::MixesTasks => {
+                let first = task.as_str()[..1].parse().unwrap();
+                self.journal.read(first, after, limit).await
+            }
+            _ => self.journal.read(task, after, limit).await,
+        }
+    }
+
+    async fn follow(
+        &self,
+        task: TaskId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Event>, JournalError> {
+        if self.fault == Fault::FollowsFromTheStart {
+            return self.journal.follow(task, Sequence::START, limit).await;
+        }
+        let mut follow = self.journal.follow(task, after, limit);
+        if self.fault == Fault::NeverWakes {
+            let polled =
+                std::future::poll_fn(|cx| std::task::Poll::Ready(follow.as_mut().poll(cx)));
+            return match polled.await {
+                std::task::Poll::Ready(events) => events,
+                std::task::Poll::Pending => std::future::pending().await,
+            };
+        }
+        follow.await
+    }
+
+    async fn list(&self, mut query: JournalQuery) -> Result<Vec<TaskSummary>, JournalError> {
+        match self.fault {
+            Fault::IgnoresFilters => query = JournalQuery::new(),
+            Fault::IgnoresPages => query.after = None,
+            _ => {}
+        }
+        let mut list = self.journal.list(query).await?;
+        match self.fault {
+            Fault::ListsTheOldestFirst => list.reverse(),
+            Fault::ForgetsOutcomes => list.iter_mut().for_each(|summary| summary.outcome = None),
+            _ => {}
+        }
+        Ok(list)
+    }
+
+    async fn remove(&self, task: TaskId) -> Result<bool, JournalError> {
+        match self.fault {
+            Fault::RemovesNothing => Ok(true),
+            _ => self.journal.remove(task).await,
+        }
+    }
+}
+
+/// Runs a case in virtual time; a case that hangs has failed, too.
+fn fails<C: Future<Output = ()>>(fault: Fault, case: impl FnOnce(JournalBench) -> C) -> bool {
+    let journal = MemoryJournal::new();
+    let case = case(JournalBench::new(Broken { journal, fault }));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), case).await })
+    }));
+    !matches!(ended, Ok(Ok(())))
+}
+
+/// Makes one test for each case: it passes with a whole journal, and fails with a broken one.
+macro_rules! catches {
+    ($($case:ident <- $fault:ident,)*) => {
+        $(
+            #[test]
+            fn $case() {
+                assert!(!fails(Fault::None, journal::$case), "fails without a fault");
+                let caught = fails(Fault::$fault, journal::$case);
+                assert!(caught, "does not notice {:?}", Fault::$fault);
+            }
+        )*
+    };
+}
+
+catches! {
+    events_are_read_as_they_were_appended <- LosesTheLastEvent,
+    an_empty_append_changes_nothing <- RefusesNothingAsConflict,
+    events_that_do_not_go_on_are_a_conflict_and_none_is_kept <- OverlooksConflicts,
+    of_two_appends_with_the_same_number_one_is_kept <- OverlooksConflicts,
+    a_read_begins_after_a_number_and_ends_at_its_limit <- IgnoresAfter,
+    the_events_of_each_task_are_its_own <- MixesTasks,
+    a_follower_gets_what_is_there_at_once <- FollowsFromTheStart,
+    a_follower_waits_for_the_next_event <- NeverWakes,
+    a_follower_waits_for_a_task_that_is_not_there_yet <- NeverWakes,
+    every_follower_is_woken <- NeverWakes,
+    the_list_begins_with_the_task_accepted_last <- ListsTheOldestFirst,
+    the_list_tells_how_far_each_task_has_come <- ForgetsOutcomes,
+    the_list_is_filtered_by_every_part_of_a_query <- IgnoresFilters,
+    the_list_goes_on_where_the_last_page_ended <- IgnoresPages,
+    a_removed_task_is_forgotten_with_all_its_events <- RemovesNothing,
+}
