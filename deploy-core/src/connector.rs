@@ -103,7 +103,7 @@ impl Connector for SchemeConnector {
 /// 5. [`Exit::Exited`] is given only when the host said so. A lost connection is [`Exit::Lost`].
 /// 6. When the context is cancelled, or its deadline has passed, the command's standard input is
 ///    closed, which our scripts take as the word to stop; when it has not ended
-///    [`GRACE`](Session::GRACE) later, its process group gets TERM, 5 s later KILL. `run` then gives
+///    `<dyn Session>::GRACE` later, its process group gets TERM, 5 s later KILL. `run` then gives
 ///    the exit that there was.
 ///
 /// # Cancellation

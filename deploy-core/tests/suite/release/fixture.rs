@@ -184,6 +184,20 @@ impl Host {
         })
     }
 
+    /// Waits until no process names the root in its command line.
+    pub(crate) async fn until_nothing_runs(&self) {
+        let root = self.dir.path().to_str().unwrap();
+        let runs = || {
+            let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+            processes
+                .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
+                .any(|line| String::from_utf8_lossy(&line).contains(root))
+        };
+        while runs() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(crate) fn history(&self) -> Vec<serde_json::Value> {
         let lines = self.read(".deploy/history.jsonl");
         lines
