@@ -120,9 +120,6 @@ fn output_is_whole_lines_over_frames_and_stops_at_the_limit() {
     let effects = run.take(Input::Heard(Heard::Bytes(b" two\n".to_vec())));
     assert_eq!(names(&effects), ["\"one two\\n\""]);
     let flood = vec![b'\n'; 1000];
-    let passed: usize =
-        (0..200).map(|_| names(&run.take(Input::Heard(Heard::Bytes(flood.clone())))).len()).sum();
-    assert_eq!(passed, 0);
     said(&mut run, &["out after_switch 1000000"]);
     let passed: usize = (0..200)
         .flat_map(|_| run.take(Input::Heard(Heard::Bytes(flood.clone()))))

@@ -13,7 +13,8 @@ follow() {
     forwarded=$(cat "$work/forwarded" 2>/dev/null)
     forwarded=${forwarded:-0}
     pause=0.05
-    while true; do
+    # Nobody follows for a program that was killed.
+    while kill -0 $$ 2>/dev/null; do
         # The file counts when the signal came before we listened.
         [ ! -e "$work/over" ] || over=yes
         # Only a look that began after the hook's end is the last one.
@@ -24,7 +25,7 @@ follow() {
             return
         fi
         [ -z "$over" ] || continue
-        sleep "$pause" </dev/null >/dev/null 2>&1 &
+        sleep "$pause" >/dev/null 2>&1 &
         nap=$!
         wait "$nap" 2>/dev/null
         # A sleep that takes whole seconds only says 1, or 2; one that we ended says more.

@@ -20,8 +20,8 @@ highest_lock() {
 
 # read_lock <number>: into $lock_…; fails when it has gone.
 read_lock() {
-    lock_state= lock_task= lock_deployment= lock_fence= lock_reason= lock_node= lock_since=
-    lock_expires= lock_pid= lock_place=
+    lock_state='' lock_task='' lock_deployment='' lock_fence='' lock_reason='' lock_node='' lock_since=''
+    lock_expires='' lock_pid='' lock_place=''
     while read -r key value; do
         case $key in
             state) lock_state=$value ;;

@@ -9,7 +9,7 @@ write_mark() {
 
 # read_mark <release>: into $mark_…, all empty when there is none.
 read_mark() {
-    mark_state= mark_sha256= mark_task= mark_order= mark_previous=
+    mark_state='' mark_sha256='' mark_task='' mark_order='' mark_previous=''
     [ -f "$deploy/marks/$1" ] || return 0
     while read -r key value; do
         case $key in

@@ -1,23 +1,23 @@
 //! A host in a temporary directory, its packages, and the words to deploy to it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use deploy_core::model::{
-    DeploymentId, DeploymentRequest, Fence, Hook, HostResult, PackageDigests, PackageSource,
-    PackageUrl, ReleaseReport, ReleaseTask, Target, TaskId,
+    DeploymentId, DeploymentRequest, Fence, Hook, HostResult, PackageSource, PackageUrl,
+    ReleaseReport, ReleaseTask, Target, TaskId,
 };
 use deploy_core::{
-    CommandIo, ConnectError, Connector, Context, Event, Executor, Exit, Fact, FnObserver,
-    FnVerifier, LocalConnector, ReleaseExecutor, ReleaseExecutorBuilder, Session, SessionError,
-    VerifiedPackage,
+    CommandIo, ConnectError, Connector, Context, Executor, Exit, LocalConnector, ReleaseExecutor,
+    ReleaseExecutorBuilder, Session, SessionError,
 };
 use tempfile::TempDir;
-use tokio::sync::watch;
+
+pub(crate) use super::package::Package;
+pub(crate) use super::watched::Watched;
 
 /// A host: a directory that is its project's root, and the shell that it has.
 #[derive(Debug)]
@@ -151,6 +151,20 @@ impl Host {
         highest.is_none_or(|n| self.read(&format!(".deploy/lock.{n}")).starts_with("state free\n"))
     }
 
+    /// Waits until no process names the root in its command line.
+    pub(crate) async fn until_nothing_runs(&self) {
+        let root = self.dir.path().to_str().unwrap();
+        let runs = || {
+            let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+            processes
+                .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
+                .any(|line| String::from_utf8_lossy(&line).contains(root))
+        };
+        while runs() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(crate) fn history(&self) -> Vec<serde_json::Value> {
         let lines = self.read(".deploy/history.jsonl");
         lines
@@ -201,129 +215,5 @@ struct Remote(Box<dyn Session>);
 impl Session for Remote {
     async fn run(&self, cx: Context, script: String, io: CommandIo) -> Result<Exit, SessionError> {
         self.0.run(cx, script, io).await
-    }
-}
-
-/// A package in a file.
-#[derive(Clone, Debug)]
-pub(crate) struct Package {
-    _dir: Arc<TempDir>,
-    pub(crate) path: PathBuf,
-    pub(crate) source: PackageSource,
-    pub(crate) digests: PackageDigests,
-}
-
-impl Package {
-    pub(crate) fn of_file(dir: TempDir, path: PathBuf) -> Self {
-        let mut digests = deploy_core::model::Digests::new();
-        digests.update(&fs::read(&path).unwrap());
-        let digests = digests.finish();
-        let url = format!("file://{}", path.display());
-        let source =
-            PackageSource::new(PackageUrl::new(&url).unwrap(), digests.md5).pinned(&digests);
-        Self { _dir: Arc::new(dir), path, source, digests }
-    }
-
-    /// Packs files by a command that has the files' directory as its own and `$1` as its output.
-    pub(crate) fn packed(name: &str, files: &[(&str, &str)], pack: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let tree = dir.path().join("tree");
-        for (path, text) in files {
-            let path = tree.join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        let path = dir.path().join(name);
-        let status = Command::new("sh")
-            .args(["-c", pack, "pack"])
-            .arg(&path)
-            .current_dir(&tree)
-            .status()
-            .unwrap();
-        assert!(status.success(), "{pack}; apt-get install tar gzip zstd xz-utils zip");
-        Self::of_file(dir, path)
-    }
-
-    /// A `.tar.gz` of some files.
-    pub(crate) fn of(files: &[(&str, &str)]) -> Self {
-        Self::packed("app.tar.gz", files, "tar -czf \"$1\" *")
-    }
-
-    /// A package that says which version it is.
-    pub(crate) fn version(version: &str) -> Self {
-        Self::of(&[("version", version), ("bin/start", "#!/bin/sh\n")])
-    }
-
-    pub(crate) fn verifier(&self) -> FnVerifier {
-        let package = self.clone();
-        FnVerifier::new(move |_cx, source| {
-            let name = source.url.file_name();
-            let package = package.clone();
-            async move {
-                let file = Arc::new(File::open(&package.path).unwrap());
-                Ok(VerifiedPackage::new(file, package.digests, name))
-            }
-        })
-    }
-}
-
-/// A context whose facts are kept, and can be awaited.
-#[derive(Clone, Debug)]
-pub(crate) struct Watched {
-    pub(crate) cx: Context,
-    events: Arc<Mutex<Vec<Event>>>,
-    seen: watch::Receiver<usize>,
-}
-
-impl Watched {
-    pub(crate) fn new(task: &ReleaseTask) -> Self {
-        let events = Arc::new(Mutex::new(Vec::new()));
-        let (count, seen) = watch::channel(0);
-        let kept = Arc::clone(&events);
-        let observer = FnObserver::new(move |event: &Event| {
-            kept.lock().unwrap().push(event.clone());
-            count.send_modify(|count| *count += 1);
-        });
-        let cx = Context::new(task.id.clone()).with_observer(Arc::new(observer));
-        Self { cx, events, seen }
-    }
-
-    pub(crate) fn facts(&self) -> Vec<Fact> {
-        self.events.lock().unwrap().iter().map(|e| e.fact.clone()).collect()
-    }
-
-    /// Waits for a fact.
-    pub(crate) async fn until(&self, what: impl Fn(&Fact) -> bool) {
-        let mut seen = self.seen.clone();
-        loop {
-            seen.borrow_and_update();
-            if self.facts().iter().any(&what) {
-                return;
-            }
-            seen.changed().await.unwrap();
-        }
-    }
-
-    /// Waits for output that contains a text.
-    pub(crate) async fn until_output(&self, text: &str) {
-        self.until(|_| self.output().contains(text)).await;
-    }
-
-    pub(crate) fn output(&self) -> String {
-        let text = |fact| match fact {
-            Fact::Output { text, .. } => Some(text),
-            _ => None,
-        };
-        self.facts().into_iter().filter_map(text).collect()
-    }
-
-    /// The steps that began and ended, in words.
-    pub(crate) fn steps(&self) -> Vec<String> {
-        let word = |fact| match fact {
-            Fact::StepStarted { step, .. } => Some(format!("+{step}")),
-            Fact::StepFinished { step, .. } => Some(format!("-{step}")),
-            _ => None,
-        };
-        self.facts().into_iter().filter_map(word).collect()
     }
 }

@@ -108,7 +108,9 @@ on_every_host! {
             }
             reads
         });
-        for number in 1..9 {
+        // Fifty switches by the quickest way, some by each other.
+        let switches = if host.shell == "dash" && host.in_process { 50 } else { 8 };
+        for number in 1..=switches {
             let mut task = host.task(&format!("d{number}"), number + 1, &package);
             if number % 3 == 0 {
                 task.release.hooks.after_switch = vec![hook("exit 1")];
@@ -116,7 +118,7 @@ on_every_host! {
             host.deploy(&package, &task).await;
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert!(reader.join().unwrap() > 8);
-        assert_eq!(host.current().as_deref(), Some("d8"));
+        assert!(reader.join().unwrap() > switches);
+        assert_eq!(host.current(), Some(format!("d{switches}")));
     }
 }

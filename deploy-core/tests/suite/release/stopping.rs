@@ -161,6 +161,8 @@ on_every_host! {
             let result = one(report.unwrap());
             assert_eq!(result.status, HostStatus::Unknown, "{step}: {result:?}");
             assert!(["one", "two"].contains(&host.read("current/version").as_str()));
+            // Its hook does not outlive it, nor does anything of the program itself.
+            host.until_nothing_runs().await;
             // Another deployment takes the lock of the dead at once.
             let three = Package::version("three");
             let result = host.deploy(&three, &host.task("d3", 3, &three)).await;
