@@ -103,6 +103,8 @@ mod failure;
 mod gate;
 pub mod inventory;
 mod journal;
+#[cfg(feature = "mock")]
+pub mod mock;
 pub mod model;
 mod observer;
 mod parser;
