@@ -46,14 +46,12 @@ if [ "$mode" = all ]; then
     ./scripts/check-tree.sh
 fi
 
+say "doctests"
+cargo test -q --doc --workspace --features "$features" --locked
+
 say "tests"
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --workspace --features "$features" --locked
 else
     cargo test --workspace --features "$features" --locked --lib --bins --tests --examples
 fi
-
-say "doctests"
-cargo test -q --doc --workspace --features "$features" --locked
-
-say "all is well"

@@ -274,6 +274,8 @@ impl Engine {
             decide(book.state(), self.parts.clock.now(), &BTreeSet::new())
         {
             if book.record_decision(facts).await? {
+                // It need not stay in the queue until its time.
+                self.parts.queue.reschedule(id.clone(), self.parts.clock.now()).await?;
                 break;
             }
         }
