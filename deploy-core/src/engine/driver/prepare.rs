@@ -1,0 +1,174 @@
+//! Preparing a task: its hosts, its package, and whether it may start.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Driven, Driver};
+use crate::cancel::CancelToken;
+use crate::engine::batches::batches;
+use crate::event::Fact;
+use crate::failure::{Failure, FailureCode};
+use crate::gate::GateDecision;
+use crate::journal::JournalError;
+use crate::model::{HostResult, HostStatus, Outcome, Target};
+use crate::state::Subject;
+
+/// When a gate that could not be asked is asked again.
+const ASK_GATE_AGAIN: Duration = Duration::from_secs(30);
+
+/// How often preparing is attempted when its failures may pass. Resolvers and verifiers have tried
+/// again themselves by then, so a server that is away this long is reported rather than waited for.
+const PREPARE_ATTEMPTS: u32 = 3;
+
+impl Driver {
+    pub(super) async fn resolve(&mut self) -> Result<Option<Driven>, JournalError> {
+        let (business, project) = {
+            let subject = &self.book.state().subject;
+            (subject.business().clone(), subject.project().clone())
+        };
+        let cx = self.context(self.book.state().task.clone());
+        let cancel = cx.cancel.clone();
+        let resolver = Arc::clone(&self.parts.resolver);
+        let resolved = async move { resolver.resolve(cx, business, project).await };
+        let Some(resolved) = self.attend(&cancel, resolved).await? else {
+            return Ok(Some(Driven::HandedBack));
+        };
+        if self.book.state().cancel.is_some() {
+            return Ok(None);
+        }
+        match resolved {
+            Ok(targets) => {
+                let facts = resolved_facts(&self.book.state().subject, targets);
+                self.book.record(facts).await?;
+                Ok(None)
+            }
+            Err(error) => self.fail(Failure::from(&error)).await,
+        }
+    }
+
+    pub(super) async fn verify(&mut self) -> Result<Option<Driven>, JournalError> {
+        let (Subject::Deployment { request, .. }, Some(verifier)) =
+            (&self.book.state().subject, self.parts.verifier.clone())
+        else {
+            let failure = Failure::new(FailureCode::Internal, "the node has no verifier");
+            return self.fail(failure).await;
+        };
+        let source = request.package.clone();
+        let cx = self.context(self.book.state().task.clone());
+        let cancel = cx.cancel.clone();
+        let verified = async move { verifier.verify(cx, source).await };
+        let Some(verified) = self.attend(&cancel, verified).await? else {
+            return Ok(Some(Driven::HandedBack));
+        };
+        if self.book.state().cancel.is_some() {
+            return Ok(None);
+        }
+        match verified {
+            Ok(package) => {
+                self.book.record(vec![Fact::Verified { package: package.digests }]).await?;
+                Ok(None)
+            }
+            Err(error) => self.fail(Failure::from(&error)).await,
+        }
+    }
+
+    pub(super) async fn ask_gates(&mut self) -> Result<Option<Driven>, JournalError> {
+        let now = self.parts.clock.now();
+        if let Subject::Deployment { id, request } = self.book.state().subject.clone() {
+            for gate in self.parts.gates.clone() {
+                let cx = self.context(self.book.state().task.clone());
+                let cancel = cx.cancel.clone();
+                let (id, request) = (id.clone(), (*request).clone());
+                let asked = async move { gate.check(cx, id, request).await };
+                let Some(decision) = self.attend(&cancel, asked).await? else {
+                    return Ok(Some(Driven::HandedBack));
+                };
+                if self.book.state().cancel.is_some() {
+                    return Ok(None);
+                }
+                let (reason, until) = match decision {
+                    Ok(GateDecision::Open) => continue,
+                    Ok(GateDecision::Held { reason, until }) => (reason, until),
+                    Ok(GateDecision::Refused { reason }) => {
+                        return self.fail(Failure::new(FailureCode::GateRefused, reason)).await;
+                    }
+                    Err(error) => (Failure::from(&error).message, now.plus(ASK_GATE_AGAIN)),
+                };
+                let held = self.book.record_decision(vec![Fact::Held { reason, until }]).await?;
+                return Ok(held.then_some(Driven::Until(until)));
+            }
+        }
+        let state = self.book.state();
+        let open = state.hosts.iter().filter(|host| host.result.is_none());
+        let targets: Vec<Target> = open.map(|host| host.target.clone()).collect();
+        let batches = match &state.subject {
+            Subject::Deployment { request, .. } => batches(&targets, &request.rollout),
+            Subject::Release { .. } if targets.is_empty() => Vec::new(),
+            Subject::Release { .. } => vec![targets.into_iter().map(|t| t.host).collect()],
+        };
+        self.book.record_decision(vec![Fact::RolloutStarted { batches }]).await?;
+        Ok(None)
+    }
+
+    /// Runs preparing work, watching for a wish to cancel and for the end of the leash. Gives `None`
+    /// when the work had to be dropped.
+    async fn attend<T>(
+        &mut self,
+        cancel: &CancelToken,
+        work: impl Future<Output = T> + Send,
+    ) -> Result<Option<T>, JournalError> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(Some(done)),
+                () = self.leash.refresh.notified() => {
+                    self.book.catch_up().await?;
+                    if let Some(reason) = &self.book.state().cancel {
+                        cancel.cancel(reason);
+                    }
+                }
+                () = self.leash.stop.cancelled() => return Ok(None),
+                () = self.leash.abort.cancelled() => return Ok(None),
+            }
+        }
+    }
+
+    /// Ends the task with a failure, or lets it be tried again where that is worth it.
+    async fn fail(&mut self, failure: Failure) -> Result<Option<Driven>, JournalError> {
+        if failure.retry.is_worth_it() && self.attempt < PREPARE_ATTEMPTS {
+            self.book.record(vec![Fact::AttemptFailed { failure: failure.clone() }]).await?;
+            return Ok(Some(Driven::Again(failure)));
+        }
+        let outcome = Outcome::Failed;
+        let mut facts = self.not_started();
+        facts.push(Fact::Finished { outcome, failure: Some(failure) });
+        self.book.record(facts).await?;
+        Ok(Some(Driven::Finished))
+    }
+}
+
+/// The facts of resolved hosts. An agent takes the hosts of its task, and no others.
+fn resolved_facts(subject: &Subject, targets: Vec<Target>) -> Vec<Fact> {
+    let Subject::Release { task } = subject else {
+        return vec![Fact::Resolved { hosts: targets }];
+    };
+    let mut unknown = Vec::new();
+    let mut hosts = Vec::new();
+    for asked in &task.hosts {
+        match targets.iter().find(|target| target.host == asked.host) {
+            Some(target) => hosts.push(target.clone()),
+            None => {
+                let message = "this agent's inventory has no such host for the project";
+                let failure =
+                    Failure::new(FailureCode::Unresolved, message).with_host(asked.host.clone());
+                hosts.push(asked.clone());
+                unknown.push(HostResult::failed(asked.host.clone(), HostStatus::Failed, failure));
+            }
+        }
+    }
+    let mut facts = vec![Fact::Resolved { hosts }];
+    facts.extend(unknown.into_iter().map(|result| Fact::HostFinished { result }));
+    facts
+}
