@@ -28,13 +28,8 @@ fn a_request_is_deployed_through_an_agent_and_every_event_is_a_line_of_json() {
     let world = World::new(2);
     let agent = world.agent("127.0.0.1:0");
     let request = world.request("d1", &package("1"), HOOKS);
-    let output = world
-        .deploy(&request, "inventory.toml")
-        .arg("--json")
-        .arg("--state")
-        .arg(world.path("state"))
-        .output()
-        .unwrap();
+    let output =
+        world.deploy_with_state(&request, "inventory.toml").arg("--json").output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let text = String::from_utf8(output.stdout).unwrap();
     let events: Vec<Event> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -138,15 +133,13 @@ fn check_says_what_would_be_done_and_touches_nothing() {
 fn the_same_request_filed_again_is_the_same_deployment() {
     let world = World::new(1);
     let request = world.request("d1", &package("1"), HOOKS);
-    let state = world.path("state");
     for _ in 0..2 {
-        let output =
-            world.deploy(&request, "direct.toml").arg("--state").arg(&state).output().unwrap();
+        let output = world.deploy_with_state(&request, "direct.toml").output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     }
     assert_eq!(world.runs(1), 1);
     let changed = world.request("d1", &package("2"), HOOKS);
-    let output = world.deploy(&changed, "direct.toml").arg("--state").arg(&state).output().unwrap();
+    let output = world.deploy_with_state(&changed, "direct.toml").output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
 }
 

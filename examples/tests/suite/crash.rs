@@ -65,11 +65,7 @@ fn a_control_node_that_is_killed_goes_on_and_does_no_host_again() {
     let world = World::new(3);
     let agent = world.agent("127.0.0.1:0");
     let request = world.request("d1", &package("1"), GATED);
-    let deploy = || {
-        let mut command = world.deploy(&request, "inventory.toml");
-        command.arg("--state").arg(world.path("state"));
-        command
-    };
+    let deploy = || world.deploy_with_state(&request, "inventory.toml");
     let_go(&world, 1..=1);
     let bot = Bot::start(deploy());
     bot.until(|fact| in_hook(fact, "h2"));
@@ -111,11 +107,7 @@ fn both_killed_at_once_come_to_the_one_end() {
     let agent = world.agent("127.0.0.1:0");
     let address = agent.address;
     let request = world.request("d1", &package("1"), GATED);
-    let deploy = || {
-        let mut command = world.deploy(&request, "inventory.toml");
-        command.arg("--state").arg(world.path("state"));
-        command
-    };
+    let deploy = || world.deploy_with_state(&request, "inventory.toml");
     let_go(&world, 1..=1);
     let bot = Bot::start(deploy());
     bot.until(|fact| in_hook(fact, "h2"));
@@ -138,11 +130,7 @@ fn both_killed_at_once_come_to_the_one_end() {
 fn a_bot_without_an_agent_that_is_killed_leaves_the_host_whole_and_goes_on() {
     let world = World::new(2);
     let request = world.request("d1", &package("1"), GATED);
-    let deploy = || {
-        let mut command = world.deploy(&request, "direct.toml");
-        command.arg("--state").arg(world.path("state"));
-        command
-    };
+    let deploy = || world.deploy_with_state(&request, "direct.toml");
     let_go(&world, 1..=1);
     let bot = Bot::start(deploy());
     bot.until(|fact| in_hook(fact, "h2"));

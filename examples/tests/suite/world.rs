@@ -189,6 +189,13 @@ impl World {
         command
     }
 
+    /// The same, keeping what was accepted in the directory `state`.
+    pub(crate) fn deploy_with_state(&self, request: &Path, inventory: &str) -> Command {
+        let mut command = self.deploy(request, inventory);
+        command.arg("--state").arg(self.path("state"));
+        command
+    }
+
     /// What the current release of a host says its version is.
     pub(crate) fn version(&self, host: usize) -> Option<String> {
         let path = self.path(&format!("h{host}/srv/app/current/VERSION"));
