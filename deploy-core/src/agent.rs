@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 pub use builder::AgentNodeBuilder;
 
-use crate::engine::{Accepted, Engine, EventStream, NodeError};
+use crate::engine::{Accepted, Engine, EventStream, NodeError, check};
 use crate::event::{Fact, Sequence};
 use crate::journal::JournalQuery;
 use crate::model::{ReleaseTask, TaskId};
@@ -35,11 +35,12 @@ impl AgentNode {
     ///
     /// # Errors
     ///
-    /// `Conflict` when the id is taken by another task, `Busy`, `ShuttingDown`, `Storage`.
+    /// `Invalid` with all faults at once, `Conflict` when the id is taken by another task, `Busy`, `ShuttingDown`, `Storage`.
     ///
     /// Cancel safety: when the future is dropped it is open whether the task was taken; give it
     /// again.
     pub async fn accept(&self, task: ReleaseTask) -> Result<Accepted, NodeError> {
+        check(&task)?;
         let record = TaskRecord::of(&task);
         self.engine.accept(Fact::TaskAccepted { task: Box::new(task) }, record).await
     }

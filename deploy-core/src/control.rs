@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 pub use builder::ControlNodeBuilder;
 
-use crate::engine::{Accepted, Engine, EventStream, NodeError, exclusive_key};
+use crate::engine::{Accepted, Engine, EventStream, NodeError, check, exclusive_key};
 use crate::event::{Fact, Sequence};
 use crate::journal::JournalQuery;
 use crate::model::{DeploymentId, DeploymentRequest, TaskId};
@@ -58,11 +58,13 @@ impl ControlNode {
     ///
     /// # Errors
     ///
+    /// `Invalid` with all faults at once when a field was set to what a document may not say,
     /// `Conflict` when the id is taken by another request, `Busy`, `ShuttingDown`, `Storage`.
     ///
     /// Cancel safety: when the future is dropped it is open whether the request was taken; submit it
     /// again with the same id.
     pub async fn submit(&self, request: DeploymentRequest) -> Result<Deployment, NodeError> {
+        check(&request)?;
         let id = request.id.clone().unwrap_or_else(DeploymentId::generate);
         let request = Box::new(request.with_id(id.clone()));
         let subject = Subject::Deployment { id: id.clone(), request: request.clone() };

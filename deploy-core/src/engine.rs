@@ -20,5 +20,5 @@ mod workers;
 pub use assembly::BuildError;
 pub(crate) use assembly::{NodeParts, node_setters};
 pub use node::{Accepted, NodeError};
-pub(crate) use node::{Engine, Role, exclusive_key};
+pub(crate) use node::{Engine, Role, check, exclusive_key};
 pub use stream::EventStream;

@@ -131,6 +131,7 @@ pub use connector::{
 };
 pub use context::Context;
 pub use control::{ControlNode, ControlNodeBuilder, Deployment};
+pub use document::{Fault, Faults, Invalid};
 pub use engine::{Accepted, BuildError, EventStream, NodeError};
 pub use event::{Event, Fact, Sequence};
 pub use executor::{ExecuteError, Executor, FnExecutor, SchemeExecutor};

@@ -1,6 +1,7 @@
 //! Watching facts as they happen.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::event::Event;
@@ -15,7 +16,9 @@ use crate::event::Event;
 ///
 /// # Concurrency
 ///
-/// Calls for one task come one after another, in order; calls for different tasks may come at once.
+/// Calls for one task come in order, except that a request to cancel, which is recorded beside the
+/// work, may overtake or be overtaken: the sequence number tells. Calls for different tasks may come
+/// at once.
 ///
 /// # Implementing
 ///
@@ -111,11 +114,15 @@ impl Observer for TracingObserver {
     }
 }
 
-/// Several observers, called in order.
+/// Several observers, called in order. One that panics is left out for the event: what was recorded
+/// has happened, whoever looks.
 impl Observer for Vec<Arc<dyn Observer>> {
     fn observe(&self, event: &Event) {
         for observer in self {
-            observer.observe(event);
+            let observed = catch_unwind(AssertUnwindSafe(|| observer.observe(event)));
+            if observed.is_err() {
+                tracing::error!(target: "deploy", task = %event.task, ?observer, "it panicked");
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::context::Context;
+use crate::document::Invalid;
 use crate::failure::{Failure, FailureCode, Retry};
 use crate::model::{BusinessName, ProjectName, Target};
 
@@ -80,6 +81,13 @@ pub enum ResolveError {
         /// The project.
         project: ProjectName,
     },
+    /// The inventory says something that is not allowed.
+    #[error("the inventory is wrong")]
+    Invalid {
+        /// What.
+        #[from]
+        source: Invalid,
+    },
     /// The inventory could not be asked.
     #[error("the inventory could not be asked")]
     Unavailable {
@@ -94,7 +102,7 @@ impl ResolveError {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Unknown { .. } | Self::NoHosts { .. } => Retry::Never,
+            Self::Unknown { .. } | Self::NoHosts { .. } | Self::Invalid { .. } => Retry::Never,
             Self::Unavailable { .. } => Retry::After(Duration::from_secs(5)),
         }
     }

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use deploy_core::model::{Endpoint, ReleaseReport, ReleaseTask};
 use deploy_core::{Context, ExecuteError, Executor};
 use reqwest::header::HeaderValue;
+use tokio::sync::Semaphore;
 
 use self::agent::Agent;
 pub use self::builder::HttpExecutorBuilder;
@@ -55,7 +56,13 @@ struct Inner {
     /// The `Authorization` header for each agent.
     tokens: BTreeMap<Endpoint, HeaderValue>,
     patience: Patience,
+    /// How many tasks are followed at each agent.
+    places: BTreeMap<Endpoint, Semaphore>,
 }
+
+/// How many tasks are followed at one agent at once; others wait for their turn. An agent serves 64
+/// connections of a peer by default, and calls need some beside the streams of events.
+const TASKS_AT_ONCE: usize = 48;
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +108,15 @@ impl Executor for HttpExecutor {
         let agent =
             Agent::new(client.clone(), &endpoint, token.clone(), &task, self.inner.patience)
                 .map_err(|_| rejected("it cannot be written as JSON"))?;
+        let Some(places) = self.inner.places.get(&endpoint) else {
+            return Err(rejected(&format!("no place is left for {endpoint}")));
+        };
+        let _place = tokio::select! {
+            biased;
+            () = cx.cancel.cancelled(), if cx.attempt == 1 => return Err(ExecuteError::Cancelled),
+            // The semaphore is never closed.
+            place = places.acquire() => place,
+        };
         Session::new(&cx, &task, agent, self.inner.patience).run().await
     }
 }

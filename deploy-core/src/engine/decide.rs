@@ -103,6 +103,9 @@ fn roll_out(state: &TaskState) -> Next {
     Next::FinishBatch(batch)
 }
 
+/// How many hosts a part has at most: so that its task stays a document of ordinary size.
+const MOST_HOSTS: usize = 1_000;
+
 /// The next hosts to hand to an executor together: those that share the way of the first.
 fn next_hosts(state: &TaskState, free: usize) -> Vec<Target> {
     let mut pending = state.pending().map(|host| &host.target);
@@ -110,7 +113,7 @@ fn next_hosts(state: &TaskState, free: usize) -> Vec<Target> {
         return Vec::new();
     };
     let together = pending.filter(|target| share_executor(first, target));
-    std::iter::once(first).chain(together).take(free).cloned().collect()
+    std::iter::once(first).chain(together).take(free.min(MOST_HOSTS)).cloned().collect()
 }
 
 /// Says whether two hosts are handed out as one task: those of one agent are, and those that are
@@ -157,12 +160,16 @@ fn failed(state: &TaskState, first: Option<&HostResult>) -> Failure {
         return Failure::new(FailureCode::Internal, "no host was done");
     };
     let Some(cause) = &first.failure else {
-        let message = format!("{count} of {of} hosts did not succeed, first {}", first.host);
+        let message = format!("{count} of {of} hosts failed, first {}", first.host);
         return Failure::new(FailureCode::Internal, message);
+    };
+    let left = match of - state.ended() {
+        0 => String::new(),
+        left => format!(", {left} were not started"),
     };
     let mut failure = cause.clone();
     failure.host = Some(first.host.clone());
-    failure.message = format!("{} ({count} of {of} hosts did not succeed)", cause.message);
+    failure.message = format!("{} ({count} of {of} hosts failed{left})", cause.message);
     failure
 }
 

@@ -31,8 +31,9 @@ pub(super) enum Driven {
     Until(Timestamp),
     /// It goes on in another attempt, because of a failure that may pass.
     Again(Failure),
-    /// It is handed back, because the node shuts down or the lease was lost.
-    HandedBack,
+    /// It is handed back, because the node shuts down or the lease was lost. It was accepted at this
+    /// time, which gives it its place in line again: no later deployment of the project overtakes it.
+    HandedBack(Timestamp),
 }
 
 /// When the driver of a task has to let go.
@@ -80,7 +81,7 @@ impl Driver {
         }
         loop {
             if self.leash.abort.is_cancelled() {
-                return Ok(Driven::HandedBack);
+                return Ok(self.hand_back());
             }
             self.record_progress().await?;
             let running: BTreeSet<TaskId> = self.cancels.keys().cloned().collect();
@@ -88,7 +89,7 @@ impl Driver {
             let over = matches!(next, Next::Nothing | Next::Finish(_) | Next::Await { .. });
             if self.leash.stop.is_cancelled() && !over {
                 if self.running.is_empty() {
-                    return Ok(Driven::HandedBack);
+                    return Ok(self.hand_back());
                 }
                 self.wait(false).await?;
                 continue;
@@ -97,6 +98,11 @@ impl Driver {
                 return Ok(driven);
             }
         }
+    }
+
+    /// Lets go of the task as it is.
+    fn hand_back(&self) -> Driven {
+        Driven::HandedBack(self.book.state().accepted_at)
     }
 
     async fn carry_out(&mut self, next: Next) -> Result<Option<Driven>, JournalError> {
@@ -148,10 +154,23 @@ impl Driver {
         Ok(())
     }
 
+    /// Records that something panicked while the task was driven; comes to the end when it is the
+    /// last time.
+    pub(super) async fn panicked(
+        mut self,
+        failure: Failure,
+        last: bool,
+    ) -> Result<Driven, JournalError> {
+        if last {
+            return self.give_up().await;
+        }
+        self.book.record(vec![Fact::AttemptFailed { failure: failure.clone() }]).await?;
+        Ok(Driven::Again(failure))
+    }
+
     /// Ends a task that was attempted too often: what its hosts in flight did is not known.
     async fn give_up(&mut self) -> Result<Driven, JournalError> {
-        let attempts = self.attempt - 1;
-        let message = format!("given up after {attempts} attempts, of which none came to an end");
+        let message = "given up: none of its attempts came to an end".to_owned();
         let failure = Failure::new(FailureCode::Internal, message);
         let mut facts = self.unknown(&failure);
         facts.extend(self.not_started());

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::book::Book;
@@ -14,7 +16,7 @@ use super::stream::EventStream;
 use super::workers::Workers;
 use crate::cancel::CancelToken;
 use crate::clock::Clock;
-use crate::document::Faults;
+use crate::document::{Decode, Fault, Faults};
 use crate::event::{Event, Fact, Sequence};
 use crate::executor::Executor;
 use crate::failure::Retry;
@@ -22,6 +24,7 @@ use crate::gate::Gate;
 use crate::journal::{Journal, JournalError, JournalQuery};
 use crate::model::{ReleaseTask, TaskId};
 use crate::observer::Observer;
+use crate::parser::{Format, ParseError};
 use crate::queue::{Pushed, Queue, QueueError};
 use crate::resolver::AgentResolver;
 use crate::state::{Phase, Subject, TaskState};
@@ -153,6 +156,9 @@ impl From<QueueError> for NodeError {
     }
 }
 
+/// How many tasks can be accepted at once without waiting for each other, about.
+const TURNS: usize = 64;
+
 /// A node: its parts, its workers, and the tasks they are at.
 #[derive(Debug)]
 pub(crate) struct Engine {
@@ -160,6 +166,7 @@ pub(crate) struct Engine {
     active: Active,
     workers: Workers,
     stop: CancelToken,
+    turns: Vec<tokio::sync::Mutex<()>>,
 }
 
 /// The tasks that are being driven in this process, each with what tells its driver to look at the
@@ -193,13 +200,15 @@ impl Engine {
         let active = Active::default();
         let stop = CancelToken::new();
         let workers = Workers::start(&parts, &active, &stop);
-        Ok(Self { parts, active, workers, stop })
+        let turns = std::iter::repeat_with(Default::default).take(TURNS).collect();
+        Ok(Self { parts, active, workers, stop, turns })
     }
 
     /// Records a task and queues it. When this has answered, the task is kept.
     ///
     /// The journal comes first: a task that is in the journal and not in the queue is put there by
-    /// the next start, so that nothing which was answered is lost.
+    /// the next start, so that nothing which was answered is lost. Two calls for one id come one
+    /// after the other, so that none is told of a task that another takes back.
     pub(crate) async fn accept(
         &self,
         fact: Fact,
@@ -209,29 +218,45 @@ impl Engine {
             return Err(NodeError::ShuttingDown);
         }
         let id = record.id.clone();
+        let _turn = self.turn(&id).lock().await;
         let first = Event::new(id.clone(), Sequence::new(1), self.parts.clock.now(), fact);
         match self.parts.journal.append(vec![first.clone()]).await {
             Ok(()) => {
-                if let Err(error) = self.parts.queue.push(record).await {
-                    self.parts.journal.remove(id).await?;
-                    return Err(error.into());
-                }
+                // Before a worker can have it, so that this comes first.
                 self.parts.observers.observe(&first);
-                Ok(Accepted::New)
+                match self.parts.queue.push(record.with_due(first.at)).await {
+                    Ok(Pushed::New | Pushed::Known) => Ok(Accepted::New),
+                    // The queue certainly does not have it.
+                    Err(error @ (QueueError::Full { .. } | QueueError::TooLarge { .. })) => {
+                        self.parts.journal.remove(id).await?;
+                        Err(error.into())
+                    }
+                    // Whether the queue has it is open: it stays recorded, and is queued by the next
+                    // start, or when it is accepted again.
+                    Err(error) => Err(error.into()),
+                }
             }
             Err(JournalError::Conflict { .. }) => {
                 let known = self.parts.journal.read(id.clone(), Sequence::START, 1).await?;
-                if known.first().is_none_or(|known| known.fact != first.fact) {
+                let Some(known) = known.first().filter(|known| known.fact == first.fact) else {
                     return Err(NodeError::Conflict { id });
-                }
-                let finished = self.state(&id).await?.phase == Phase::Finished;
-                if !finished {
-                    let (Pushed::New | Pushed::Known) = self.parts.queue.push(record).await?;
+                };
+                if self.state(&id).await?.phase != Phase::Finished {
+                    let pushed = self.parts.queue.push(record.with_due(known.at)).await;
+                    let (Pushed::New | Pushed::Known) = pushed?;
                 }
                 Ok(Accepted::Known)
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What lets calls for one id come one after the other.
+    fn turn(&self, id: &TaskId) -> &tokio::sync::Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        let index = hasher.finish() % self.turns.len() as u64;
+        &self.turns[usize::try_from(index).unwrap_or(0)]
     }
 
     /// The state of a task.
@@ -290,27 +315,43 @@ impl Engine {
     }
 }
 
-/// Puts every unfinished task of the journal into the queue; those that are there stay as they are.
-async fn recover(parts: &Parts) -> Result<(), NodeError> {
-    let mut query = JournalQuery::new().with_finished(false);
-    loop {
-        let page = parts.journal.list(query.clone()).await?;
-        let Some(last) = page.last() else {
-            return Ok(());
-        };
-        query = query.with_after(last.task.clone());
-        for summary in page {
-            let first = parts.journal.read(summary.task, Sequence::START, 1).await?;
-            let state = first.first().and_then(TaskState::of);
-            if let Some(record) = state.and_then(|state| record_of(parts.role, &state.subject)) {
-                match parts.queue.push(record).await {
-                    // A task of the same id is there: it is this one.
-                    Ok(_) | Err(QueueError::Conflict { .. }) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
+/// Checks a value whose fields the host application has set by hand as if it had been read from a
+/// document, so that what is not allowed there is refused here too.
+pub(crate) fn check<T: Serialize + Decode>(value: &T) -> Result<(), NodeError> {
+    let written = serde_json::to_vec(value).map_err(|e| NodeError::Storage { source: e.into() })?;
+    match Format::Json.read::<T>(&written) {
+        Ok(_) => Ok(()),
+        Err(ParseError::Invalid(faults)) => Err(NodeError::Invalid(faults)),
+        Err(error) => {
+            let fault = Fault::new("", error.to_string(), "a document of ordinary size");
+            Err(NodeError::Invalid(fault.into()))
         }
     }
+}
+
+/// Puts every unfinished task of the journal into the queue, in the order in which they were
+/// accepted; those that are there stay as they are.
+async fn recover(parts: &Parts) -> Result<(), NodeError> {
+    let mut query = JournalQuery::new().with_finished(false);
+    let mut unfinished = Vec::new();
+    loop {
+        let page = parts.journal.list(query.clone()).await?;
+        let Some(last) = page.last() else { break };
+        query = query.with_after(last.task.clone());
+        unfinished.extend(page.into_iter().map(|summary| (summary.task, summary.accepted_at)));
+    }
+    for (task, accepted_at) in unfinished.into_iter().rev() {
+        let first = parts.journal.read(task, Sequence::START, 1).await?;
+        let state = first.first().and_then(TaskState::of);
+        let record = state.and_then(|state| record_of(parts.role, &state.subject));
+        let Some(record) = record else { continue };
+        match parts.queue.push(record.with_due(accepted_at)).await {
+            // A task of the same id is there: it is this one.
+            Ok(_) | Err(QueueError::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// The queued form of a task; `None` when it belongs to the other kind of node.

@@ -1,6 +1,6 @@
 //! From the executors' observer to the driver that records what they saw.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -8,10 +8,17 @@ use tokio::sync::Notify;
 use crate::event::{Event, Fact};
 use crate::model::HostName;
 use crate::observer::Observer;
+use crate::release_step::Step;
 
 /// How many output facts may wait to be recorded. What hosts write beyond that, while the journal is
 /// slow, is dropped: the whole of it stays on the host.
 const OUTPUT_WAITING: usize = 256;
+
+/// How much output of a step is recorded, in bytes; executors pass on no more.
+const OUTPUT: usize = 80 * 1024;
+
+/// How long the note of a step may be, in bytes.
+const NOTE: usize = 4 * 1024;
 
 /// Facts that executors have reported and that nobody has recorded yet. Those other than output are
 /// bounded by the number of hosts and steps, so they always find room.
@@ -45,7 +52,8 @@ impl Progress {
 
     /// The observer of one part: it takes facts of these hosts and of no others.
     pub(super) fn of_hosts(&self, hosts: impl IntoIterator<Item = HostName>) -> PartProgress {
-        PartProgress { all: self.clone(), hosts: hosts.into_iter().collect() }
+        let hosts = hosts.into_iter().map(|host| (host, Seen::default())).collect();
+        PartProgress { all: self.clone(), hosts: Mutex::new(hosts) }
     }
 
     fn push(&self, fact: Fact) {
@@ -63,12 +71,46 @@ impl Progress {
 
 /// Takes what the executor of one part reports.
 ///
-/// An executor reports of its hosts alone: a fact of another host, or of a task as a whole, is
-/// dropped, so that an agent cannot speak for hosts that are not its own.
+/// An executor reports of its hosts alone, of each thing once, and of nothing after a host's end: what
+/// goes beyond is dropped, so that an agent can neither speak for hosts that are not its own nor
+/// fill the journal.
 #[derive(Debug)]
 pub(super) struct PartProgress {
     all: Progress,
-    hosts: BTreeSet<HostName>,
+    hosts: Mutex<BTreeMap<HostName, Seen>>,
+}
+
+/// What was reported of a host.
+#[derive(Debug, Default)]
+struct Seen {
+    started: bool,
+    begun: BTreeSet<Step>,
+    ended: BTreeSet<Step>,
+    output: BTreeMap<Step, usize>,
+    finished: bool,
+}
+
+impl Seen {
+    /// Says whether a fact is news.
+    fn take(&mut self, fact: &Fact) -> bool {
+        if self.finished {
+            return false;
+        }
+        match fact {
+            Fact::HostStarted { .. } => !std::mem::replace(&mut self.started, true),
+            Fact::StepStarted { step, .. } => self.begun.insert(*step),
+            Fact::StepFinished { step, note, .. } => {
+                note.as_ref().is_none_or(|note| note.len() <= NOTE) && self.ended.insert(*step)
+            }
+            Fact::Output { step, text, .. } => {
+                let sum = self.output.entry(*step).or_default();
+                *sum = sum.saturating_add(text.len());
+                *sum <= OUTPUT
+            }
+            Fact::HostFinished { .. } => !std::mem::replace(&mut self.finished, true),
+            _ => false,
+        }
+    }
 }
 
 impl Observer for PartProgress {
@@ -81,8 +123,42 @@ impl Observer for PartProgress {
             Fact::HostFinished { result } => &result.host,
             _ => return,
         };
-        if self.hosts.contains(host) {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = hosts.get_mut(host).is_some_and(|seen| seen.take(&event.fact));
+        drop(hosts);
+        if news {
             self.all.push(event.fact.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Sequence;
+    use crate::model::{HostResult, HostStatus, TaskId, Timestamp};
+
+    fn report(part: &PartProgress, fact: Fact) {
+        let task = TaskId::new("t").unwrap();
+        part.observe(&Event::new(task, Sequence::START, Timestamp::now(), fact));
+    }
+
+    #[test]
+    fn an_agent_can_neither_flood_the_journal_nor_speak_for_others() {
+        let name = |name: &str| HostName::new(name).unwrap();
+        let all = Progress::default();
+        let part = all.of_hosts([name("a")]);
+        for _ in 0..1_000 {
+            report(&part, Fact::StepStarted { host: name("a"), step: Step::Lock });
+            report(&part, Fact::StepStarted { host: name("b"), step: Step::Lock });
+            let text = "x".repeat(1_000);
+            report(&part, Fact::Output { host: name("a"), step: Step::AfterSwitch, text });
+        }
+        let outputs = OUTPUT / 1_000;
+        assert_eq!(all.take().len(), 1 + outputs);
+        let result = HostResult::new(name("a"), HostStatus::Succeeded);
+        report(&part, Fact::HostFinished { result });
+        report(&part, Fact::StepStarted { host: name("a"), step: Step::Unpack });
+        assert_eq!(all.take().len(), 1);
     }
 }

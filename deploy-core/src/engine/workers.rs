@@ -4,17 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::book::Book;
 use super::driver::{Driven, Driver, Leash};
 use super::node::{Active, Parts};
 use crate::cancel::CancelToken;
 use crate::failure::{Failure, FailureCode};
+use crate::journal::JournalError;
+use crate::model::TaskId;
 use crate::queue::{Claim, QueueError, Settlement};
 
 /// How long a worker leaves a queue alone that failed.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often a task may be attempted when a part of the host application panics each time.
+const PANICS: u32 = 3;
 
 /// The workers of a node. Dropping them lets go of everything at once; nothing is lost by it, since
 /// what was not settled is claimed again.
@@ -97,11 +102,11 @@ impl Worker {
         driving.spawn(drive(Arc::clone(&self.parts), claim.clone(), leash.clone()));
         let settlement = tokio::select! {
             driven = driving.join_next() => match driven {
-                Some(Ok(driven)) => settlement(driven),
-                Some(Err(error)) => Some(again(Failure::of(FailureCode::Internal, &error))),
+                Some(Ok(driven)) => Some(settlement(driven)),
+                Some(Err(error)) => Some(self.panicked(&claim, &error).await),
                 None => None,
             },
-            () = self.keep(&claim) => {
+            () = self.keep(&claim, &leash.refresh) => {
                 leash.abort.cancel("the lease was lost");
                 while driving.join_next().await.is_some() {}
                 None
@@ -117,14 +122,38 @@ impl Worker {
         }
     }
 
+    /// Records that a part of the host application panicked while the task was driven. When that
+    /// has happened often enough, the task comes to its end.
+    async fn panicked(&self, claim: &Claim, error: &JoinError) -> Settlement {
+        let failure = Failure::of(FailureCode::Internal, error);
+        let parts = Arc::clone(&self.parts);
+        let book = open_book(&parts, &claim.task.id).await;
+        let recorded = match book {
+            Ok(Some(book)) => {
+                let driver = Driver::new(parts, book, Leash::default(), claim.attempt);
+                driver.panicked(failure.clone(), claim.attempt >= PANICS).await
+            }
+            Ok(None) => Ok(Driven::Finished),
+            Err(error) => Err(error),
+        };
+        match recorded {
+            Ok(driven) => settlement(driven),
+            Err(_) => Settlement::Retry { after: None, failure },
+        }
+    }
+
     /// Renews a lease until it is lost.
-    async fn keep(&self, claim: &Claim) {
+    async fn keep(&self, claim: &Claim, refresh: &Notify) {
         let lease = self.parts.config.lease;
         let mut renewed = tokio::time::Instant::now();
         loop {
             tokio::time::sleep(lease / 3).await;
             match self.parts.queue.renew(claim.token.clone(), lease).await {
-                Ok(()) => renewed = tokio::time::Instant::now(),
+                Ok(()) => {
+                    renewed = tokio::time::Instant::now();
+                    // Another process may have recorded a wish to cancel.
+                    refresh.notify_one();
+                }
                 Err(QueueError::LeaseLost { .. }) => return,
                 Err(error) => {
                     let task = &claim.task.id;
@@ -140,9 +169,7 @@ impl Worker {
 
 /// Drives a claimed task as far as it goes now.
 async fn drive(parts: Arc<Parts>, claim: Claim, leash: Leash) -> Driven {
-    let observers = Arc::new(parts.observers.clone());
-    let (journal, clock) = (Arc::clone(&parts.journal), Arc::clone(&parts.clock));
-    let driven = match Book::open(journal, clock, observers, &claim.task.id).await {
+    let driven = match open_book(&parts, &claim.task.id).await {
         // A task that the journal does not know was never accepted.
         Ok(None) => return Driven::Finished,
         Ok(Some(book)) => Driver::new(parts, book, leash, claim.attempt).drive().await,
@@ -154,24 +181,22 @@ async fn drive(parts: Arc<Parts>, claim: Claim, leash: Leash) -> Driven {
     })
 }
 
-fn settlement(driven: Driven) -> Option<Settlement> {
+async fn open_book(parts: &Parts, task: &TaskId) -> Result<Option<Book>, JournalError> {
+    let observers = Arc::new(parts.observers.clone());
+    Book::open(Arc::clone(&parts.journal), Arc::clone(&parts.clock), observers, task).await
+}
+
+fn settlement(driven: Driven) -> Settlement {
     match driven {
-        Driven::Finished => Some(Settlement::Done),
-        Driven::Until(until) => Some(Settlement::Defer { until }),
+        Driven::Finished => Settlement::Done,
+        Driven::Until(until) => Settlement::Defer { until },
         Driven::Again(failure) => {
             let after = match failure.retry {
                 crate::Retry::After(pause) => Some(pause),
                 _ => None,
             };
-            Some(Settlement::Retry { after, failure })
+            Settlement::Retry { after, failure }
         }
-        Driven::HandedBack => {
-            let failure = Failure::new(FailureCode::Internal, "handed back by a node");
-            Some(Settlement::Retry { after: Some(Duration::ZERO), failure })
-        }
+        Driven::HandedBack(accepted_at) => Settlement::Defer { until: accepted_at },
     }
-}
-
-fn again(failure: Failure) -> Settlement {
-    Settlement::Retry { after: None, failure }
 }

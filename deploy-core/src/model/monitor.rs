@@ -64,6 +64,22 @@ impl Monitor {
         }
     }
 
+    /// Sets how many healthy answers in a row are needed, and over how long.
+    #[must_use]
+    pub fn with_successes(mut self, successes: u32, stable_for: Duration) -> Self {
+        self.successes = successes;
+        self.stable_for = stable_for;
+        self
+    }
+
+    /// Sets the pause between two probes, and when to give up.
+    #[must_use]
+    pub fn with_timing(mut self, interval: Duration, deadline: Duration) -> Self {
+        self.interval = interval;
+        self.deadline = deadline;
+        self
+    }
+
     /// The template of the address, as it was given.
     #[must_use]
     pub fn template(&self) -> &str {

@@ -43,6 +43,47 @@ impl Default for ReleaseSpec {
     }
 }
 
+impl ReleaseSpec {
+    /// Sets how many good releases stay on the host: 1 to 1,000.
+    #[must_use]
+    pub fn with_keep(mut self, keep: u32) -> Self {
+        self.keep = keep;
+        self
+    }
+
+    /// Sets the paths that all releases share.
+    #[must_use]
+    pub fn with_shared(mut self, shared: Vec<SharedPath>) -> Self {
+        self.shared = shared;
+        self
+    }
+
+    /// Adds a hook.
+    #[must_use]
+    pub fn with_hook(mut self, point: HookPoint, hook: Hook) -> Self {
+        match point {
+            HookPoint::BeforeSwitch => self.hooks.before_switch.push(hook),
+            HookPoint::AfterSwitch => self.hooks.after_switch.push(hook),
+            HookPoint::OnFailure => self.hooks.on_failure.push(hook),
+        }
+        self
+    }
+
+    /// Leaves a host with the new release when that fails after the switch.
+    #[must_use]
+    pub fn without_rollback(mut self) -> Self {
+        self.rollback = false;
+        self
+    }
+
+    /// Sets how long one host may take in all.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
 impl Decode for ReleaseSpec {
     fn decode(node: &Node<'_>) -> Option<Self> {
         let default = Self::default();
@@ -167,15 +208,24 @@ impl Hooks {
 impl Decode for Hooks {
     fn decode(node: &Node<'_>) -> Option<Self> {
         let mut table = node.table()?;
-        let before_switch = table.or("before_switch", Vec::new());
-        let after_switch = table.or("after_switch", Vec::new());
-        let on_failure = table.or("on_failure", Vec::new());
+        let before_switch = one_or_more(table.node("before_switch"));
+        let after_switch = one_or_more(table.node("after_switch"));
+        let on_failure = one_or_more(table.node("on_failure"));
         table.finish();
         Some(Self {
             before_switch: before_switch?,
             after_switch: after_switch?,
             on_failure: on_failure?,
         })
+    }
+}
+
+/// Hooks are written as a list, or as one alone.
+fn one_or_more(node: Option<Node<'_>>) -> Option<Vec<Hook>> {
+    match node {
+        None => Some(Vec::new()),
+        Some(node) if matches!(node.value(), Value::List(_)) => Vec::decode(&node),
+        Some(node) => Hook::decode(&node).map(|hook| vec![hook]),
     }
 }
 

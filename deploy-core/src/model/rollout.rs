@@ -135,6 +135,13 @@ impl RolloutSpec {
         self.batches = batches;
         self
     }
+
+    /// Sets how many hosts of a batch are done at once at most; at least 1.
+    #[must_use]
+    pub fn with_max_parallel(mut self, hosts: u32) -> Self {
+        self.max_parallel = hosts;
+        self
+    }
 }
 
 impl Decode for RolloutSpec {

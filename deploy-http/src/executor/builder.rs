@@ -8,7 +8,9 @@ use deploy_core::Secret;
 use deploy_core::model::Endpoint;
 use reqwest::header::HeaderValue;
 
-use super::{HttpExecutor, Inner, Patience};
+use tokio::sync::Semaphore;
+
+use super::{HttpExecutor, Inner, Patience, TASKS_AT_ONCE};
 use crate::error::ConfigureError;
 use crate::policy::UrlPolicy;
 use crate::transport::{Transport, Trust, bearer};
@@ -124,7 +126,10 @@ impl HttpExecutorBuilder {
             tokens.insert(endpoint, bearer(&token)?);
         }
         let policy = self.policy.unwrap_or(named);
+        let place = |endpoint: &Endpoint| (endpoint.clone(), Semaphore::new(TASKS_AT_ONCE));
+        let places = tokens.keys().map(place).collect();
         let inner = Inner {
+            places,
             transport: Transport::new(policy, &self.trust, CONNECT)?,
             tokens,
             patience: self.patience,

@@ -1,6 +1,6 @@
 //! What is known about a task's hosts: a fold over the agent's events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deploy_core::model::{HostName, HostResult, HostStatus, ReleaseReport, ReleaseTask, TaskId};
 use deploy_core::{Event, Fact, Failure, FailureCode, Sequence};
@@ -11,8 +11,11 @@ pub(super) struct Progress {
     task: TaskId,
     hosts: Vec<HostName>,
     results: BTreeMap<HostName, HostResult>,
+    started: BTreeSet<HostName>,
     last: Sequence,
     finished: bool,
+    /// Why the agent ended the task, when it was no success.
+    ended: Option<Failure>,
 }
 
 impl Progress {
@@ -21,8 +24,10 @@ impl Progress {
             task: task.id.clone(),
             hosts: task.hosts.iter().map(|host| host.host.clone()).collect(),
             results: BTreeMap::new(),
+            started: BTreeSet::new(),
             last: Sequence::START,
             finished: false,
+            ended: None,
         }
     }
 
@@ -53,8 +58,9 @@ impl Progress {
             | Fact::StepFinished { host, .. }
             | Fact::Output { host, .. } => host,
             Fact::HostFinished { result } => &result.host,
-            Fact::Finished { .. } => {
+            Fact::Finished { failure, .. } => {
                 self.finished = true;
+                self.ended.clone_from(failure);
                 return None;
             }
             _ => return None,
@@ -62,6 +68,7 @@ impl Progress {
         if !self.hosts.contains(host) {
             return None;
         }
+        self.started.insert(host.clone());
         if let Fact::HostFinished { result } = &event.fact {
             let known = self.results.insert(host.clone(), result.clone());
             if known.as_ref() == Some(result) {
@@ -77,8 +84,16 @@ impl Progress {
         for host in &self.hosts {
             if !self.results.contains_key(host) {
                 let message = "the agent ended the task without a word on this host";
-                let failure = Failure::new(FailureCode::Unknown, message).with_host(host.clone());
-                let result = HostResult::failed(host.clone(), HostStatus::Unknown, failure);
+                let silent = || Failure::new(FailureCode::Unknown, message);
+                // Where the agent never began with the host, its own reason is the whole story.
+                let (status, failure) = match &self.ended {
+                    Some(failure) if !self.started.contains(host) => {
+                        (HostStatus::Failed, failure.clone())
+                    }
+                    _ => (HostStatus::Unknown, silent()),
+                };
+                let failure = failure.with_host(host.clone());
+                let result = HostResult::failed(host.clone(), status, failure);
                 self.results.insert(host.clone(), result.clone());
                 open.push(result);
             }

@@ -37,7 +37,12 @@ pub(super) struct Session<'a> {
     progress: Progress,
     taken: Taken,
     last_heard: Instant,
+    /// How often the task was given again since the last event.
+    given_again: u32,
 }
+
+/// How often a task is given again to an agent that does not know it, without an event in between.
+const GIVE_AGAIN: u32 = 3;
 
 impl<'a> Session<'a> {
     pub(super) fn new(
@@ -53,6 +58,7 @@ impl<'a> Session<'a> {
             progress: Progress::new(task),
             taken: if cx.attempt > 1 { Taken::Earlier } else { Taken::No },
             last_heard: Instant::now(),
+            given_again: 0,
         }
     }
 
@@ -137,7 +143,12 @@ impl<'a> Session<'a> {
                     (broken, None)
                 }
                 Err(CallError::UnknownTask) => {
+                    if self.given_again >= GIVE_AGAIN {
+                        return Err(self.lost("it forgets the task again and again".into()));
+                    }
+                    self.given_again += 1;
                     self.give_again().await?;
+                    tokio::time::sleep(backoff.next(None)).await;
                     continue;
                 }
                 Err(CallError::NotTaken { source, wait }) => (source, wait),
@@ -148,6 +159,7 @@ impl<'a> Session<'a> {
                 return Err(self.lost(source));
             }
             if self.progress.last() > before {
+                self.given_again = 0;
                 backoff.reset();
             }
             tracing::debug!(target: "deploy", task = %self.cx.task, error = %source, "an event stream broke off");

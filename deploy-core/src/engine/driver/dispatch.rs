@@ -103,12 +103,15 @@ async fn execute(
     task: &ReleaseTask,
 ) -> Result<ReleaseReport, ExecuteError> {
     let mut asked = 0;
+    let cancel = cx.cancel.clone();
     loop {
         // Another attempt says that the task may be there already.
         let cx = cx.clone().with_attempt(cx.attempt.saturating_add(asked));
         let result = executor.execute(cx, task.clone()).await;
         match &result {
-            Err(error @ ExecuteError::Lost { .. }) if asked < ASK_LOST_AGAIN => {
+            Err(error @ ExecuteError::Lost { .. })
+                if asked < ASK_LOST_AGAIN && !cancel.is_cancelled() =>
+            {
                 tracing::warn!(target: "deploy", task = %task.id, %error, "asking again");
                 asked += 1;
             }

@@ -1,5 +1,6 @@
 //! Preparing a task: its hosts, its package, and whether it may start.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -33,13 +34,16 @@ impl Driver {
         let resolver = Arc::clone(&self.parts.resolver);
         let resolved = async move { resolver.resolve(cx, business, project).await };
         let Some(resolved) = self.attend(&cancel, resolved).await? else {
-            return Ok(Some(Driven::HandedBack));
+            return Ok(Some(self.hand_back()));
         };
         if self.book.state().cancel.is_some() {
             return Ok(None);
         }
         match resolved {
             Ok(targets) => {
+                if let Some(failure) = unfit(&targets) {
+                    return self.fail(failure).await;
+                }
                 let facts = resolved_facts(&self.book.state().subject, targets);
                 self.book.record(facts).await?;
                 Ok(None)
@@ -60,7 +64,7 @@ impl Driver {
         let cancel = cx.cancel.clone();
         let verified = async move { verifier.verify(cx, source).await };
         let Some(verified) = self.attend(&cancel, verified).await? else {
-            return Ok(Some(Driven::HandedBack));
+            return Ok(Some(self.hand_back()));
         };
         if self.book.state().cancel.is_some() {
             return Ok(None);
@@ -83,7 +87,7 @@ impl Driver {
                 let (id, request) = (id.clone(), (*request).clone());
                 let asked = async move { gate.check(cx, id, request).await };
                 let Some(decision) = self.attend(&cancel, asked).await? else {
-                    return Ok(Some(Driven::HandedBack));
+                    return Ok(Some(self.hand_back()));
                 };
                 if self.book.state().cancel.is_some() {
                     return Ok(None);
@@ -147,6 +151,17 @@ impl Driver {
         self.book.record(facts).await?;
         Ok(Some(Driven::Finished))
     }
+}
+
+/// What is wrong with a resolver's answer: no hosts at all, or one twice.
+fn unfit(targets: &[Target]) -> Option<Failure> {
+    let unresolved = |message: String| Failure::new(FailureCode::Unresolved, message);
+    if targets.is_empty() {
+        return Some(unresolved("the resolver gave no hosts".to_owned()));
+    }
+    let mut names = BTreeSet::new();
+    let twice = targets.iter().find(|target| !names.insert(&target.host))?;
+    Some(unresolved(format!("the resolver gave the host {} twice", twice.host)))
 }
 
 /// The facts of resolved hosts. An agent takes the hosts of its task, and no others.

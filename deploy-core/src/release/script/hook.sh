@@ -20,7 +20,7 @@ hooks() {
 
 # hook <number> <seconds> <command>: called by the lists of hooks.
 hook() {
-    [ -z "$hurry" ] || { hook_code=cancelled hook_message="$point hook $1 was left out"; return 1; }
+    [ -z "$hurry" ] || { hook_code=cancelled hook_message="hook $1 was left out"; return 1; }
     log=$deploy/logs/$release/$step-$point-$1.log
     late=$work/late
     rm -f "$late" "$work/over"
@@ -46,11 +46,11 @@ hook() {
     # A signal may end a wait before its time, and two must not write at once.
     while kill -0 "$follower" 2>/dev/null; do wait "$follower"; done
     if [ -e "$late" ]; then
-        hook_code=hook_timed_out hook_message="$point hook $1 ran for longer than its $2 s"
+        hook_code=hook_timed_out hook_message="hook $1 ran for longer than its $2 s"
     elif [ -n "$hurry" ] || { [ -n "$stopped" ] && [ -z "$failing" ]; }; then
-        hook_code=cancelled hook_message="$point hook $1 was stopped"
+        hook_code=cancelled hook_message="hook $1 was stopped"
     elif [ "$status" -ne 0 ]; then
-        hook_code=hook_failed hook_message="$point hook $1 ended with status $status"
+        hook_code=hook_failed hook_message="hook $1 ended with status $status"
     else
         return 0
     fi

@@ -49,17 +49,28 @@ place_of_processes() {
     printf '%s %s %s' "$boot" "$space" "$(id -u)"
 }
 
-# lock_is_open: whether the lock that was read may be taken: given back, expired, of an earlier
-# attempt at our task, or of a program that runs no more.
+# lock_is_open: whether the lock that was read may be taken: given back, expired, of a program that
+# runs no more, or of an earlier attempt at our task. That one is given time to put the host back.
 lock_is_open() {
     [ "$lock_state" != free ] || return 0
     [ "$lock_expires" -gt "$since" ] || return 0
-    if [ "$lock_task" = "$task" ] && [ "$lock_fence" -lt "$fence" ]; then return 0; fi
     if [ -n "$place" ] && [ "$lock_place" = "$place" ] && [ "$lock_pid" -gt 0 ]; then
-        ! kill -0 "$lock_pid" 2>/dev/null
-    else
-        return 1
+        kill -0 "$lock_pid" 2>/dev/null || return 0
+        [ "$lock_task" = "$task" ] || return 1
+        outlast "$lock_pid" && return 0
     fi
+    [ "$lock_task" = "$task" ] && [ "$lock_fence" -lt "$fence" ]
+}
+
+# outlast <pid>: waits up to 60 s for the end of an earlier attempt. It is not ours to end: it has been
+# told by the end of its input, and its number may be somebody else's by now.
+outlast() {
+    patience=$((since + 60))
+    while kill -0 "$1" 2>/dev/null; do
+        alive
+        [ "$(now)" -lt "$patience" ] || return 1
+        sleep 0.1 2>/dev/null || sleep 1
+    done
 }
 
 # claim <state>: writes our lock file, whole, beside.

@@ -24,7 +24,7 @@ prepare() {
     look_at_current
     clear_leftovers
     look_for_release
-    if [ "$present" = good ] && [ "$current" = "$release" ] && [ "$mark_task" = "$task" ]; then
+    if [ "$present" = good ] && [ "$current" = "$release" ]; then
         finish "served already"
         outcome=succeeded
         served=yes
@@ -79,8 +79,9 @@ bring_to_life() {
     trap true TERM INT HUP
     alive
     # From here on nobody can stop it: it is done.
-    outcome=succeeded
+    still_ours
     write_mark good
+    outcome=succeeded
 }
 
 # leave <status>: the last words.

@@ -29,9 +29,9 @@ prune() {
         prune_one "$entry"
     done <"$work/old"
     prune_logs
-    done=
-    [ "$removed" -eq 0 ] || done="removed $removed "
-    finish "$done${alone:+left alone:$alone}"
+    note=
+    [ "$removed" -eq 0 ] || note="removed $removed"
+    finish "$note${note:+${alone:+; }}${alone:+left alone:$alone}"
 }
 
 # prune_one <release>

@@ -21,7 +21,7 @@ put_back() {
         discard "$release" || further host_failed "releases/$release could not be removed"
     fi
     step=on_failure
-    if [ -n "$has_on_failure" ]; then
+    if [ -n "$has_on_failure" ] && holds_lock; then
         say step on_failure begin
         look_at_current
         hooks on_failure "$(directory_of "$current_link")" "$current" "$previous" || hook_went_wrong
@@ -54,6 +54,8 @@ go_back() {
         export DEPLOY_ROLLBACK
         hooks after_switch "$(directory_of "$previous_link")" "$previous" "$release" || hook_went_wrong
     fi
+    # The hooks may have outlasted the lock: whoever has it now decides about the release.
+    holds_lock || return 0
     write_mark failed
     finish
 }

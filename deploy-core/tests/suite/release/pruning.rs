@@ -53,7 +53,7 @@ on_every_host! {
             });
         }
         let note = last.unwrap();
-        assert!(note.starts_with("removed 1 left alone:") && note.contains("by-hand") && note.contains("README"), "{note}");
+        assert!(note.starts_with("removed 1; left alone:") && note.contains("by-hand") && note.contains("README"), "{note}");
         assert_eq!(host.names("releases"), ["README", "b", "by-hand", "c", "new\nline", "odd name"]);
     }
 }
