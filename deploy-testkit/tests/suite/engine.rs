@@ -397,6 +397,7 @@ async fn an_agent_does_the_hosts_it_knows_and_refuses_the_others() {
         .executor(agent_world.executor.clone())
         .queue(Arc::clone(&agent_world.queue))
         .journal(Arc::clone(&agent_world.journal))
+        .clock(Arc::clone(&agent_world.clock))
         .build()
         .await
         .unwrap();
@@ -446,4 +447,111 @@ async fn what_was_accepted_and_never_queued_is_taken_up_at_the_next_start() {
     let deployment = node.deployment(DeploymentId::new("d1").unwrap());
     assert!(deployment.wait().await.unwrap().succeeded());
     assert!(!world.queue.reschedule(id, world.clock.now()).await.unwrap());
+}
+
+/// The ids of the parts that were handed out, in order.
+fn order(world: &World) -> Vec<String> {
+    world.executor.tasks().into_iter().map(|task| task.id.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_later_deployment_does_not_overtake_one_that_was_handed_back() {
+    let world = World::new(3);
+    world.executor.script(samples::host(2), HostScript::hang());
+    world.executor.script(samples::host(2), HostScript::succeed());
+    let node = world.node().await;
+    let first = node.submit(request("a", &["1"])).await.unwrap();
+    world.executor.hanging(&samples::host(2)).await;
+    world.clock.advance(Duration::from_secs(1));
+    let second = node.submit(request("b", &["1"])).await.unwrap();
+    world.clock.advance(Duration::from_secs(1));
+    node.shutdown().await;
+    let ids = (first.id().clone(), second.id().clone());
+    drop((node, first, second));
+    world.executor.release(&samples::host(2));
+    let node = world.node().await;
+    node.deployment(ids.0).wait().await.unwrap();
+    node.deployment(ids.1).wait().await.unwrap();
+    assert_eq!(order(&world), ["a.0", "a.1", "a.1", "a.2", "b.0", "b.1", "b.2"]);
+}
+
+#[tokio::test]
+async fn what_is_taken_up_into_an_empty_queue_keeps_its_order() {
+    let world = World::new(2);
+    world.executor.script(samples::host(1), HostScript::hang());
+    world.executor.script(samples::host(1), HostScript::succeed());
+    let node = world.node().await;
+    for id in ["a", "b", "c"] {
+        node.submit(request(id, &["1"])).await.unwrap();
+        if id == "a" {
+            world.executor.hanging(&samples::host(1)).await;
+        }
+        world.clock.advance(Duration::from_secs(1));
+    }
+    drop(node);
+    let world = world.restarted();
+    world.executor.release(&samples::host(1));
+    let node = world.builder().workers(1).build().await.unwrap();
+    for id in ["a", "b", "c"] {
+        node.deployment(DeploymentId::new(id).unwrap()).wait().await.unwrap();
+    }
+    assert_eq!(order(&world), ["a.0", "a.0", "a.1", "b.0", "b.1", "c.0", "c.1"]);
+}
+
+#[tokio::test]
+async fn a_resolver_that_gives_no_hosts_or_one_twice_fails_the_deployment() {
+    for (hosts, word) in [(vec![], "no hosts"), (vec![samples::target(1); 2], "host-1 twice")] {
+        let world = World::new(1);
+        let resolver = FnResolver::new(move |_, _, _| {
+            let hosts = hosts.clone();
+            async move { Ok(hosts) }
+        });
+        let node = world.builder().resolver(resolver).build().await.unwrap();
+        let deployment = node.submit(request("d1", &["1"])).await.unwrap();
+        let failure = deployment.wait().await.unwrap().failure.unwrap();
+        assert_eq!(failure.code, FailureCode::Unresolved);
+        assert!(failure.message.contains(word), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_document_may_not_say_a_program_may_not_either() {
+    let world = World::new(1);
+    let node = world.node().await;
+    let mut bad = request("d1", &["1"]);
+    bad.rollout.batches.clear();
+    bad.release.keep = 0;
+    let error = node.submit(bad).await.unwrap_err();
+    let NodeError::Invalid(faults) = &error else { panic!("{error}") };
+    let paths: Vec<_> = faults.as_slice().iter().map(|fault| fault.path.as_str()).collect();
+    assert_eq!(paths, ["rollout.batches", "release.keep"]);
+}
+
+#[tokio::test]
+async fn an_observer_that_panics_harms_nobody() {
+    let world = World::new(1);
+    let observer =
+        deploy_core::FnObserver::new(|_: &deploy_core::Event| panic!("a defect, planted"));
+    let node = world.builder().observer(observer).build().await.unwrap();
+    let deployment = node.submit(request("d1", &["1"])).await.unwrap();
+    assert!(deployment.wait().await.unwrap().succeeded());
+}
+
+#[tokio::test]
+async fn a_resolver_that_panics_again_and_again_comes_to_an_end() {
+    let world = World::new(1);
+    let resolver = FnResolver::new(|_, _, _| async { panic!("a defect, planted") });
+    let node = world.builder().resolver(resolver).build().await.unwrap();
+    let deployment = node.submit(request("d1", &["1"])).await.unwrap();
+    let clock = Arc::clone(&world.clock);
+    let pushing = tokio::spawn(async move {
+        loop {
+            clock.advance_to_next().await;
+        }
+    });
+    let report = deployment.wait().await.unwrap();
+    pushing.abort();
+    assert_eq!(report.outcome, Outcome::Failed);
+    let facts = world.facts(&deployment).await;
+    assert_eq!(count(&facts, "attempt_failed"), 2);
 }
