@@ -62,7 +62,7 @@ on_every_host! {
         assert_eq!(result.serves.unwrap().as_str(), "d1");
         let failure = result.failure.unwrap();
         assert_eq!(failure.code, FailureCode::HookFailed);
-        assert_eq!(failure.message, "before_switch hook 2 ended with status 3");
+        assert_eq!(failure.message, "hook 2 ended with status 3");
         assert_eq!(failure.output.as_deref(), Some("oh no\n"));
         assert_eq!(watched.output(), "fine\noh no\n");
         assert_eq!(host.names("releases"), ["d1"]);

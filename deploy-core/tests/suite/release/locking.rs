@@ -3,7 +3,7 @@
 use std::fs;
 
 use deploy_core::model::HostStatus;
-use deploy_core::{Executor, FailureCode, Retry};
+use deploy_core::{Executor, Fact, FailureCode, Retry, Step};
 
 use super::fixture::{Host, Package, Watched, hook, one};
 
@@ -116,5 +116,45 @@ on_every_host! {
         let locked = results.iter().filter(|r| r.failure.as_ref().is_some_and(|f| f.code == FailureCode::HostLocked)).count();
         assert_eq!((won, locked), (1, 1), "{results:?}");
         host.assert_tidy();
+    }
+
+    a_second_attempt_waits_for_the_first_to_put_the_host_back(host) {
+        let (former, package) = (Package::version("one"), Package::version("two"));
+        host.deploy(&former, &host.task("d1", 1, &former)).await;
+        let mut task = host.task("d2", 100, &package);
+        // The first time it hangs; on the way back it takes until it is let go.
+        task.release.hooks.after_switch = vec![hook(
+            "if [ -n \"$DEPLOY_ROLLBACK\" ]; then : >\"$DEPLOY_ROOT/back\"
+                 until [ -e \"$DEPLOY_ROOT/go\" ]; do sleep 0.1; done
+             elif [ ! -e \"$DEPLOY_ROOT/first\" ]; then : >\"$DEPLOY_ROOT/first\"; sleep 600; fi
+             cat version >\"$DEPLOY_ROOT/service\"",
+        )];
+        let executor = host.executor(&package).build();
+        let (first, cx) = (executor.clone(), Watched::new(&task).cx);
+        let running = task.clone();
+        let running = tokio::spawn(async move { first.execute(cx, running).await });
+        appears(&host.root.join("first")).await;
+        // What a lost lease does, or a shutdown that has waited long enough.
+        running.abort();
+        appears(&host.root.join("back")).await;
+        let mut second = Watched::new(&task);
+        second.cx.attempt = 2;
+        let work = executor.execute(second.cx.clone(), task);
+        let release = async {
+            second.until(|fact| matches!(fact, Fact::StepStarted { step: Step::Lock, .. })).await;
+            fs::write(host.root.join("go"), "").unwrap();
+        };
+        let (result, ()) = tokio::join!(work, release);
+        assert_eq!(one(result.unwrap()).status, HostStatus::Succeeded);
+        assert_eq!(host.read("service"), "two");
+        assert!(host.read(".deploy/marks/d2").starts_with("state good"));
+        host.assert_tidy();
+    }
+}
+
+/// Waits until a file is there.
+async fn appears(path: &std::path::Path) {
+    while !path.exists() {
+        tokio::task::yield_now().await;
     }
 }
