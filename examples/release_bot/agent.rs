@@ -21,7 +21,8 @@ pub(crate) async fn run(args: AgentArgs) -> Result<ExitCode, AnyError> {
         .map_err(|error| BadInput::new(format!("{shown}: {error}")))?;
     let state = wiring::State::open(Some(&args.state)).await?;
     let node = wiring::agent_node(inventory, &state).await?;
-    let listener = TcpListener::bind(args.listen).await?;
+    let bound = TcpListener::bind(args.listen).await;
+    let listener = bound.map_err(|error| format!("{}: {error}", args.listen))?;
     println!("listening on http://{}", listener.local_addr()?);
 
     let stop = CancelToken::new();

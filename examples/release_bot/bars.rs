@@ -36,10 +36,15 @@ impl Bars {
             }
             Fact::HostFinished { result } => {
                 let bar = self.bar(&result.host);
+                let line = show::host(result);
+                let message =
+                    line.trim().trim_start_matches(&format!("{}: ", result.host)).to_owned();
                 if result.status == HostStatus::Succeeded {
-                    bar.set_position(Step::ALL.len() as u64);
+                    bar.finish_with_message(message);
+                } else {
+                    // It stays where it came to.
+                    bar.abandon_with_message(message);
                 }
-                bar.finish_with_message(show::host(result).trim().to_owned());
             }
             Fact::StepFinished { .. } => {}
             _ => {

@@ -7,11 +7,12 @@ use deploy_core::{AgentResolver, Context, Failure, Verifier};
 use deploy_examples::wiring;
 
 use crate::CheckArgs;
-use crate::input::{self, AnyError};
+use crate::input::{self, AnyError, BadInput};
 
 pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, AnyError> {
     let request = input::request(&args.task)?;
     let inventory = input::inventory(&args.inventory)?;
+    inventory.tokens().map_err(|error| BadInput::new(input::chain(&error)))?;
     let state = wiring::State::open(None).await?;
     let cx = Context::new(TaskId::new("check")?);
     let resolved =

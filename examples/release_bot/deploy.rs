@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use deploy_core::{Deployment, DeploymentReport, Event, NodeError, Sequence};
+use deploy_core::{Deployment, DeploymentReport, Event, JournalQuery, NodeError, Sequence};
 use deploy_examples::{show, wiring};
 
 use crate::DeployArgs;
@@ -16,6 +16,11 @@ pub(crate) async fn run(args: DeployArgs) -> Result<ExitCode, AnyError> {
     inventory.tokens().map_err(|error| BadInput::new(input::chain(&error)))?;
     let state = wiring::State::open(args.state.as_deref()).await?;
     let node = wiring::control_node(inventory, &state).await?;
+    for earlier in node.history(JournalQuery::new().with_finished(false)).await? {
+        if request.id.as_ref().is_none_or(|id| id.as_str() != earlier.task.as_str()) {
+            eprintln!("release_bot: going on with deployment {} first", earlier.task);
+        }
+    }
     let deployment = match node.submit(request).await {
         Err(error @ NodeError::Conflict { .. }) => Err(BadInput::new(error.to_string()))?,
         submitted => submitted?,

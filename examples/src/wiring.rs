@@ -41,7 +41,8 @@ impl State {
                 _temporary: Some(temporary),
             });
         };
-        std::fs::create_dir_all(directory)?;
+        let unusable = |error| format!("the state directory {}: {error}", directory.display());
+        std::fs::create_dir_all(directory).map_err(unusable)?;
         let store = Arc::new(DiskStore::open(&directory.join("store"), QueueConfig::new()).await?);
         Ok(Self {
             queue: Arc::clone(&store) as Arc<dyn Queue>,
@@ -60,14 +61,19 @@ pub fn url_policy() -> UrlPolicy {
 }
 
 fn verifier(cache: &Path) -> Result<HttpVerifier, Box<dyn Error + Send + Sync>> {
-    Ok(HttpVerifier::builder(cache).policy(url_policy()).allow_file_urls().build()?)
+    Ok(HttpVerifier::builder(cache)
+        .policy(url_policy())
+        .trust_system_roots()
+        .allow_file_urls()
+        .build()?)
 }
 
 /// The executor of hosts that are reached without an agent.
 fn release_executor(state: &State) -> Result<ReleaseExecutor, Box<dyn Error + Send + Sync>> {
     let connector = SchemeConnector::new().with("local", LocalConnector::new());
-    let prober = HttpProber::builder().policy(url_policy()).build()?;
-    Ok(ReleaseExecutor::builder(connector, state.verifier.clone()).prober(prober).build())
+    let prober = HttpProber::builder().policy(url_policy()).trust_system_roots().build()?;
+    let executor = ReleaseExecutor::builder(connector, state.verifier.clone());
+    Ok(executor.prober(prober).node(format!("process {}", std::process::id())).build())
 }
 
 /// A control node for the hosts of an inventory.
@@ -79,8 +85,11 @@ pub async fn control_node(
     inventory: Inventory,
     state: &State,
 ) -> Result<ControlNode, Box<dyn Error + Send + Sync>> {
-    let agents =
-        HttpExecutor::builder().tokens(inventory.tokens()?).policy(url_policy()).build()?;
+    let agents = HttpExecutor::builder()
+        .tokens(inventory.tokens()?)
+        .policy(url_policy())
+        .trust_system_roots()
+        .build()?;
     let executor = SchemeExecutor::new()
         .with("http", agents.clone())
         .with("https", agents)

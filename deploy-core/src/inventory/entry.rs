@@ -49,15 +49,22 @@ impl Decode for Agent {
         let mut table = node.table()?;
         let name = table.required("name");
         let cloud = table.or("cloud", Cloud::default());
-        let endpoint: Option<Endpoint> = table.required("endpoint");
+        let endpoint = table.required("endpoint").map(|AgentEndpoint(endpoint)| endpoint);
         let token_file = table.optional("token_file");
-        if let Some(endpoint) = &endpoint
-            && !matches!(endpoint.scheme(), "http" | "https")
-        {
-            table.fault("endpoint", format!("{endpoint:?}"), "a URL of the scheme http or https");
-        }
         table.finish();
         Some(Self { name: name?, cloud: cloud?, endpoint: endpoint?, token_file: token_file? })
+    }
+}
+
+/// The endpoint of an agent's API.
+struct AgentEndpoint(Endpoint);
+
+impl Decode for AgentEndpoint {
+    fn decode(node: &Node<'_>) -> Option<Self> {
+        match node.text()?.parse::<Endpoint>() {
+            Ok(endpoint) if matches!(endpoint.scheme(), "http" | "https") => Some(Self(endpoint)),
+            _ => node.refuse("a URL of the scheme http or https, such as \"https://agent:7443\""),
+        }
     }
 }
 
