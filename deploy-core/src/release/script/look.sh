@@ -11,7 +11,7 @@ need_tools() {
 }
 
 look_for_tools() {
-    need_tools cat chmod cut date df head id ln mkdir mv readlink rm sort sync tail touch tr wc
+    need_tools cat chmod cut date dd df head id ln mkdir mv readlink rm sort sync tail touch tr wc
     if [ -z "$group" ] && ! (set -m 2>/dev/null && case $- in *m*) ;; *) false ;; esac); then
         fail tool_missing "the host lacks setsid"
     fi
