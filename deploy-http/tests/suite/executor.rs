@@ -12,9 +12,9 @@ use deploy_http::{HttpExecutor, UrlPolicy};
 use deploy_testkit::{HostScript, ScriptedExecutor, samples};
 
 use crate::support::agent::{Agent, DEPLOY, READ, endpoint, executor, task};
+use crate::support::context;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::server::{Reply, Server, header};
-use crate::support::{SOON, context};
 
 /// A context, and the facts that are reported through it.
 fn watched() -> (Context, Arc<Mutex<Vec<Fact>>>) {
@@ -450,7 +450,7 @@ async fn a_cancelled_task_whose_report_does_not_come_is_lost() {
     let task = task("t-1", &endpoint(server.address), 1);
     let running = tokio::spawn(async move { executor.execute(cx, task).await });
     while server.requests().len() < 2 {
-        tokio::time::sleep(SOON).await;
+        tokio::task::yield_now().await;
     }
     cancel.cancel("enough");
     let error = running.await.unwrap();
@@ -474,4 +474,46 @@ async fn sec_b05_no_error_and_no_debug_shows_a_token() {
     assert!(!shown.contains("canary"), "{shown}");
     let bearer = format!("Bearer {DEPLOY}");
     assert_eq!(header(&server.requests()[0], "authorization"), Some(bearer.as_str()));
+}
+
+/// Two agents behind one name, or one whose store forgets.
+#[tokio::test]
+async fn an_agent_that_forgets_the_task_again_and_again_is_lost() {
+    let server = Server::start(|_, request| match is_submit(request) {
+        true => Reply::status("202 Accepted", ""),
+        false => problem("404 Not Found", "unknown-task", "never heard of it"),
+    })
+    .await;
+    let executor = executor(server.address).first_pause(Duration::from_millis(1)).build().unwrap();
+    let task = task("t-1", &endpoint(server.address), 1);
+    let error = executor.execute(context(), task).await.unwrap_err();
+    assert!(matches!(error, ExecuteError::Lost { .. }), "{error:?}");
+    let given = server.requests().iter().filter(|r| r.starts_with("POST ")).count();
+    assert_eq!(given, 4);
+}
+
+#[tokio::test]
+async fn no_more_tasks_are_followed_at_once_than_an_agent_serves() {
+    let server = Server::start(|_, request| {
+        if request.starts_with("GET ") {
+            Reply::with("200 OK", "content-type: text/event-stream\r\n", b": waiting\n\n")
+                .then_stall()
+        } else {
+            Reply::status("202 Accepted", "")
+        }
+    })
+    .await;
+    let executor = executor(server.address).build().unwrap();
+    let mut running = tokio::task::JoinSet::new();
+    for number in 0..60 {
+        let (executor, task) =
+            (executor.clone(), task(&format!("t-{number}"), &endpoint(server.address), 1));
+        running.spawn(async move { executor.execute(context(), task).await });
+    }
+    let count = |method: &str| server.requests().iter().filter(|r| r.starts_with(method)).count();
+    while count("GET ") < 48 {
+        tokio::task::yield_now().await;
+    }
+    // A task is given before it is followed, so one that was followed too many would show here.
+    assert_eq!(count("POST "), 48);
 }
