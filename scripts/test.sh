@@ -20,6 +20,11 @@ command -v unzip >/dev/null || need+=(unzip)
 command -v python3 >/dev/null || need+=(python3-minimal)
 command -v mount >/dev/null || need+=(mount)
 command -v setsid >/dev/null || need+=(util-linux)
+[ -x /usr/sbin/sshd ] || need+=(openssh-server)
+command -v ssh >/dev/null || need+=(openssh-client)
+command -v strace >/dev/null || need+=(strace)
+command -v pkg-config >/dev/null || need+=(pkg-config)
+[ -e /usr/include/openssl/ssl.h ] || need+=(libssl-dev)
 if [ ${#need[@]} -gt 0 ]; then
     say "installing ${need[*]}"
     sudo=()

@@ -1,0 +1,1 @@
+//! The tests of deploy-ssh against real servers.
