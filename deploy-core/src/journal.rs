@@ -2,12 +2,14 @@
 
 use std::error::Error;
 use std::fmt;
+use std::ops::Range;
 
 use async_trait::async_trait;
 
 use crate::event::{Event, Sequence};
 use crate::failure::Retry;
-use crate::model::{BusinessName, ProjectName, TaskId, Timestamp, WorkOrder};
+use crate::model::{BusinessName, Outcome, ProjectName, TaskId, Timestamp, WorkOrder};
+use crate::state::Phase;
 use crate::summary::TaskSummary;
 
 /// Records the facts of each task, in order, for good.
@@ -116,6 +118,10 @@ pub struct JournalQuery {
     pub work_order: Option<WorkOrder>,
     /// Finished, or not.
     pub finished: Option<bool>,
+    /// As far as this.
+    pub phase: Option<Phase>,
+    /// Finished in this way.
+    pub outcome: Option<Outcome>,
     /// Accepted at this time or later.
     pub since: Option<Timestamp>,
     /// Accepted before this time.
@@ -140,6 +146,27 @@ impl JournalQuery {
     #[must_use]
     pub fn with_finished(mut self, finished: bool) -> Self {
         self.finished = Some(finished);
+        self
+    }
+
+    /// Asks for those that have come as far as this: those that are held, say.
+    #[must_use]
+    pub fn with_phase(mut self, phase: Phase) -> Self {
+        self.phase = Some(phase);
+        self
+    }
+
+    /// Asks for those that finished in this way.
+    #[must_use]
+    pub fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.outcome = Some(outcome);
+        self
+    }
+
+    /// Asks for those accepted from a time on, and before another one.
+    #[must_use]
+    pub fn with_accepted(mut self, times: Range<Timestamp>) -> Self {
+        (self.since, self.until) = (Some(times.start), Some(times.end));
         self
     }
 
@@ -180,6 +207,8 @@ impl JournalQuery {
             && wanted(self.project.as_ref().map(|p| *p == summary.project))
             && wanted(self.work_order.as_ref().map(|w| Some(w) == summary.work_order.as_ref()))
             && wanted(self.finished.map(|f| f == summary.outcome.is_some()))
+            && wanted(self.phase.map(|p| p == summary.phase))
+            && wanted(self.outcome.map(|o| Some(o) == summary.outcome))
             && wanted(self.since.map(|s| summary.accepted_at >= s))
             && wanted(self.until.map(|u| summary.accepted_at < u))
     }

@@ -116,6 +116,7 @@ pub mod release;
 mod release_step;
 mod report;
 mod resolver;
+mod retention;
 mod secret;
 mod state;
 mod summary;
@@ -156,6 +157,7 @@ pub use release::{LocalConnector, LocalSession, ReleaseExecutor, ReleaseExecutor
 pub use release_step::Step;
 pub use report::DeploymentReport;
 pub use resolver::{AgentResolver, FnResolver, ResolveError};
+pub use retention::Retention;
 pub use secret::Secret;
 pub use state::{Dispatch, Hold, HostState, Phase, Subject, TaskState};
 pub use summary::TaskSummary;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Fact, Sequence};
 use crate::failure::Failure;
@@ -61,11 +61,12 @@ impl Subject {
 }
 
 /// How far a task has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Phase {
     /// It is accepted, and prepared: hosts are resolved, the package is verified.
+    #[default]
     Preparing,
     /// It waits for its scheduled time.
     Waiting,
@@ -75,6 +76,20 @@ pub enum Phase {
     RollingOut,
     /// It has reached its terminal state.
     Finished,
+}
+
+impl Phase {
+    /// The phase after a fact.
+    pub(crate) fn after(self, fact: &Fact) -> Self {
+        match fact {
+            _ if self == Self::Finished => self,
+            Fact::Waiting { .. } => Self::Waiting,
+            Fact::Held { .. } => Self::Held,
+            Fact::RolloutStarted { .. } => Self::RollingOut,
+            Fact::Finished { .. } => Self::Finished,
+            _ => self,
+        }
+    }
 }
 
 /// How far a host has come.
@@ -229,19 +244,15 @@ impl TaskState {
         if self.outcome.is_some() {
             return;
         }
+        self.phase = self.phase.after(&event.fact);
         match &event.fact {
             Fact::Resolved { hosts } => self.resolved(hosts),
             Fact::Verified { package } => self.package = Some(*package),
-            Fact::Waiting { until } => {
-                self.phase = Phase::Waiting;
-                self.hold = Some(Hold { reason: None, until: *until });
-            }
+            Fact::Waiting { until } => self.hold = Some(Hold { reason: None, until: *until }),
             Fact::Held { reason, until } => {
-                self.phase = Phase::Held;
                 self.hold = Some(Hold { reason: Some(reason.clone()), until: *until });
             }
             Fact::RolloutStarted { batches } => {
-                self.phase = Phase::RollingOut;
                 self.hold = None;
                 self.batches.clone_from(batches);
             }
@@ -261,7 +272,6 @@ impl TaskState {
                 self.cancel.get_or_insert_with(|| reason.clone());
             }
             Fact::Finished { outcome, failure } => {
-                self.phase = Phase::Finished;
                 self.hold = None;
                 self.outcome = Some(*outcome);
                 self.failure.clone_from(failure);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Fact, Sequence};
 use crate::model::{BusinessName, Outcome, ProjectName, Requirement, TaskId, Timestamp, WorkOrder};
+use crate::state::Phase;
 
 /// A task in a line: what it is, and how far it has come. A fold over its events.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,10 @@ pub struct TaskSummary {
     pub accepted_at: Timestamp,
     /// When its last event was recorded.
     pub updated_at: Timestamp,
+    /// How far it has come. Where it was recorded before phases were, it is not known, and said to
+    /// be the first one until the next event.
+    #[serde(default)]
+    pub phase: Phase,
     /// Its terminal state, when it has reached one.
     pub outcome: Option<Outcome>,
     /// The number of its last event.
@@ -50,6 +55,7 @@ impl TaskSummary {
             requirement: requirement.clone(),
             accepted_at: first.at,
             updated_at: first.at,
+            phase: Phase::Preparing,
             outcome: None,
             last: first.sequence,
         })
@@ -59,6 +65,7 @@ impl TaskSummary {
     pub fn apply(&mut self, event: &Event) {
         self.updated_at = event.at;
         self.last = event.sequence;
+        self.phase = self.phase.after(&event.fact);
         if let Fact::Finished { outcome, .. } = &event.fact {
             self.outcome = Some(*outcome);
         }

@@ -1,6 +1,7 @@
 //! What a journal knows of its tasks without reading their events, and who follows them.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deploy_core::model::{TaskId, Timestamp};
@@ -79,17 +80,16 @@ impl Catalog {
         let summary = |task: &TaskId| self.cards.get(task)?.summary.as_ref();
         let limit = query.limit.unwrap_or(JournalQuery::LIMIT);
         let end = match &query.after {
-            None => None,
+            None => Bound::Unbounded,
             Some(after) => match summary(after) {
-                Some(last) => Some((last.accepted_at, after.clone())),
+                Some(last) => Bound::Excluded((last.accepted_at, after.clone())),
                 // Nobody can say where the page ended; to begin anew would never end.
                 None => return Vec::new(),
             },
         };
         self.accepted
-            .iter()
+            .range((Bound::Unbounded, end))
             .rev()
-            .skip_while(|key| end.as_ref().is_some_and(|end| *key >= end))
             .filter_map(|(_, task)| summary(task))
             .filter(|summary| query.matches(summary))
             .take(limit)

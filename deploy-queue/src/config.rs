@@ -67,6 +67,9 @@ impl QueueConfig {
     }
 
     /// Sets after how many attempts a task whose lease ran out is set aside.
+    ///
+    /// Not for the queue of a node of deploy-core, which is not told of it: the node counts attempts
+    /// itself, and ends a task with a failure that everybody sees (`max_attempts` of its builder).
     #[must_use]
     pub fn with_max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = Some(attempts);

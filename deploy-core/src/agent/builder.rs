@@ -11,6 +11,7 @@ use crate::journal::Journal;
 use crate::observer::Observer;
 use crate::queue::Queue;
 use crate::resolver::AgentResolver;
+use crate::retention::Retention;
 
 /// Puts an agent node together: see [`AgentNode`].
 #[derive(Debug)]

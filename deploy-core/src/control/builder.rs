@@ -12,6 +12,7 @@ use crate::journal::Journal;
 use crate::observer::Observer;
 use crate::queue::Queue;
 use crate::resolver::AgentResolver;
+use crate::retention::Retention;
 use crate::verifier::Verifier;
 
 /// Puts a control node together: see [`ControlNode`].

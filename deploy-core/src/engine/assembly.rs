@@ -12,6 +12,7 @@ use crate::journal::Journal;
 use crate::observer::Observer;
 use crate::queue::Queue;
 use crate::resolver::AgentResolver;
+use crate::retention::Retention;
 use crate::verifier::Verifier;
 
 /// Why a node could not be put together.
@@ -72,6 +73,7 @@ impl NodeParts {
                 lease: Duration::from_secs(30),
                 max_attempts: 20,
                 drain: Duration::from_secs(30),
+                retention: Retention::new(),
             },
         }
     }
@@ -184,6 +186,14 @@ macro_rules! node_setters {
             /// Sets how long a shutdown waits for what runs: 30 s by default.
             pub fn drain(mut self, drain: Duration) -> Self {
                 self.parts.config.drain = drain;
+                self
+            }
+
+            /// Sets how long finished tasks stay in the journal: for ever by default, because what was
+            /// deployed when, and by whom, is asked years later. It is seen to at the start and then
+            /// once an hour.
+            pub fn retention(mut self, retention: Retention) -> Self {
+                self.parts.config.retention = retention;
                 self
             }
 

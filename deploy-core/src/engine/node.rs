@@ -27,6 +27,7 @@ use crate::observer::Observer;
 use crate::parser::{Format, ParseError};
 use crate::queue::{Pushed, Queue, QueueError};
 use crate::resolver::AgentResolver;
+use crate::retention::Retention;
 use crate::state::{Phase, Subject, TaskState};
 use crate::summary::TaskSummary;
 use crate::task::{DeploymentTask, TaskRecord};
@@ -79,6 +80,8 @@ pub(crate) struct EngineConfig {
     pub(crate) max_attempts: u32,
     /// How long a shutdown waits for what runs.
     pub(crate) drain: Duration,
+    /// How long finished tasks stay in the journal.
+    pub(crate) retention: Retention,
 }
 
 /// What `accept` did.

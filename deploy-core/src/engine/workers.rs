@@ -18,6 +18,9 @@ use crate::queue::{Claim, QueueError, Settlement};
 /// How long a worker leaves a queue alone that failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How often finished tasks are looked through for those that need not be kept any longer.
+const FORGET_AGAIN: Duration = Duration::from_secs(60 * 60);
+
 /// How often a task may be attempted when a part of the host application panics each time.
 const PANICS: u32 = 3;
 
@@ -43,6 +46,9 @@ impl Workers {
                 abort: abort.clone(),
             };
             running.spawn(worker.run());
+        }
+        if !parts.config.retention.keeps_everything() {
+            running.spawn(forget(Arc::clone(parts), stop.clone()));
         }
         Self { running: Mutex::new(running), abort }
     }
@@ -163,6 +169,25 @@ impl Worker {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Forgets, now and then, the finished tasks that need not be kept any longer.
+async fn forget(parts: Arc<Parts>, stop: CancelToken) {
+    loop {
+        let now = parts.clock.now();
+        match parts.config.retention.apply(&*parts.journal, now).await {
+            Ok(0) => {}
+            Ok(tasks) => tracing::info!(target: "deploy", tasks, "forgot finished tasks"),
+            Err(JournalError::Closed) => return,
+            Err(error) => {
+                tracing::error!(target: "deploy", %error, "finished tasks could not be forgotten");
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = parts.clock.sleep_until(now.plus(FORGET_AGAIN)) => {}
         }
     }
 }

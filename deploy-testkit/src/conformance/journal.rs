@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use deploy_core::model::{Outcome, TaskId, Timestamp, WorkOrder};
-use deploy_core::{Clock, Event, JournalError, JournalQuery, Sequence};
+use deploy_core::{Clock, Event, JournalError, JournalQuery, Phase, Sequence};
 
 use super::bench::JournalBench;
 use crate::samples;
@@ -202,6 +202,7 @@ pub async fn the_list_tells_how_far_each_task_has_come(bench: JournalBench) {
     bench.append(&[samples::finished(&task, 5, at(9), Outcome::Failed)]).await;
     let after = summary().await;
     assert_eq!((after.last, after.outcome), (Sequence::new(5), Some(Outcome::Failed)));
+    assert_eq!((before.phase, after.phase), (Phase::Preparing, Phase::Finished));
     assert_eq!((after.accepted_at, after.updated_at), (at(0), at(9)));
 }
 
@@ -225,13 +226,15 @@ pub async fn the_list_is_filtered_by_every_part_of_a_query(bench: JournalBench) 
     assert_eq!(bench.list(new().with_work_order(order)).await, ["search"]);
     assert_eq!(bench.list(new().with_finished(true)).await, ["bank"]);
     assert_eq!(bench.list(new().with_finished(false)).await, ["search", "checkout"]);
+    assert_eq!(bench.list(new().with_phase(Phase::Finished)).await, ["bank"]);
+    assert_eq!(bench.list(new().with_phase(Phase::Preparing)).await, ["search", "checkout"]);
+    assert_eq!(bench.list(new().with_outcome(Outcome::Succeeded)).await, ["bank"]);
+    assert_eq!(bench.list(new().with_outcome(Outcome::Failed)).await, [""; 0]);
     assert_eq!(bench.list(new().with_limit(2)).await, ["bank", "search"]);
     let mut query = new();
     query.business = Some(samples::business());
     assert_eq!(bench.list(query).await, ["search", "checkout"]);
-    let mut query = new();
-    (query.since, query.until) = (Some(at(20)), Some(at(30)));
-    assert_eq!(bench.list(query).await, ["search"]);
+    assert_eq!(bench.list(new().with_accepted(at(20)..at(30))).await, ["search"]);
 }
 
 /// Clause 5.

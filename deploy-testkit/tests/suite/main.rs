@@ -7,4 +7,5 @@ mod broken_journals;
 mod broken_queues;
 mod engine;
 mod fakes;
+mod retention;
 mod virtual_clock;
