@@ -7,4 +7,5 @@ mod broken_journals;
 mod broken_queues;
 mod engine;
 mod fakes;
+mod ssh_fleet;
 mod virtual_clock;
