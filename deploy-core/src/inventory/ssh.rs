@@ -179,11 +179,13 @@ impl Decode for UserName {
     fn decode(node: &Node<'_>) -> Option<Self> {
         let text = node.text()?;
         let first = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let plain = |c: char| first(c) || "-.@".contains(c);
+        let plain = |c: char| first(c) || "-.@+".contains(c);
         if text.len() <= 64 && text.starts_with(first) && text.chars().all(plain) {
             return Some(Self(text.to_owned()));
         }
-        node.refuse("a user's name: 1 to 64 of the characters A-Z, a-z, 0-9, '_', '-', '.' and '@'")
+        node.refuse(
+            "a user's name: 1 to 64 of the characters A-Z, a-z, 0-9, '_', '-', '.', '@' and '+'",
+        )
     }
 }
 

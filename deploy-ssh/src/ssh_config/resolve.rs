@@ -106,14 +106,13 @@ pub(super) fn resolve(
             }
         }
     }
-    let mut jumps = Vec::new();
+    let mut jumps = None;
     if let Some((entry, hosts)) = found.jumps {
-        for text in hosts {
-            match tokens.jump(text).and_then(|text| JumpHost::parse(&text)) {
-                Ok(jump) => jumps.push(jump),
-                Err(reason) => note(entry, reason),
-            }
-        }
+        let jump = |text: &String| {
+            let jump = tokens.jump(text).and_then(|text| JumpHost::parse(&text));
+            jump.map_err(|reason| note(entry, reason)).ok()
+        };
+        jumps = Some(hosts.iter().filter_map(jump).collect());
     }
     if let Some(entry) = found.command.filter(|e| e.setting == Setting::ProxyCommand(true)) {
         note(entry, "ProxyCommand is not supported: use ProxyJump".to_owned());

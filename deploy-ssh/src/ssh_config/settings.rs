@@ -20,9 +20,9 @@ pub struct HostSettings {
     pub identities: Vec<PathBuf>,
     /// Whether only those keys are tried, and none that an agent has besides.
     pub identities_only: bool,
-    /// The hosts to go through, from the nearest to the last. Their own settings are those that the
-    /// config has of them.
-    pub jumps: Vec<JumpHost>,
+    /// The hosts to go through, from the nearest to the last; `None` where nothing is said. Their own
+    /// settings are those that the config has of them.
+    pub jumps: Option<Vec<JumpHost>>,
     /// The user's files of known hosts; `None` where nothing is said.
     pub user_known_hosts: Option<Vec<PathBuf>>,
     /// The machine's files of known hosts; `None` where nothing is said.

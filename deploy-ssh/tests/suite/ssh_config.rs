@@ -65,7 +65,7 @@ fn compare(config: &Path, alias: &str) {
     }
     let only = if ours.identities_only { "yes" } else { "no" };
     assert_eq!(one("identitiesonly").as_deref(), Some(only), "{alias} in\n{text}");
-    let jumps: Vec<_> = ours.jumps.iter().map(jump).collect();
+    let jumps: Vec<_> = ours.jumps.iter().flatten().map(jump).collect();
     let their_jumps = one("proxyjump").filter(|jump| jump != "none").unwrap_or_default();
     assert_eq!(jumps.join(","), their_jumps, "{alias} in\n{text}");
     said(ours.user_known_hosts.as_deref().map(joined), "userknownhostsfile");
