@@ -8,6 +8,7 @@ mod error;
 mod fingerprint;
 mod line;
 mod names;
+mod policy;
 mod verdict;
 
 #[cfg(test)]

@@ -112,15 +112,19 @@ impl SshHosts {
 
 #[async_trait]
 impl Connector for SshHosts {
-    async fn connect(&self, cx: Context, target: Target) -> Result<Box<dyn Session>, ConnectError> {
+    async fn connect(
+        &self,
+        cx: Context,
+        mut target: Target,
+    ) -> Result<Box<dyn Session>, ConnectError> {
         let Some(way) = self.hosts.get(&target.host) else {
             return Err(ConnectError::Unsupported {
                 endpoint: target.endpoint.to_string(),
                 allowed: "a host of the inventory".to_owned(),
             });
         };
-        let endpoint = way.endpoint.clone();
-        way.connector.connect(cx, Target { endpoint, ..target }).await
+        target.endpoint.clone_from(&way.endpoint);
+        way.connector.connect(cx, target).await
     }
 }
 
@@ -259,8 +263,8 @@ fn build(
             None => other,
         });
     }
-    for jump in &common.jumps {
-        builder = builder.jump(jump.clone());
+    if let Some(jump) = common.jumps.first() {
+        return Err(format!("{jump}: hosts behind another one are not reached yet"));
     }
     builder.build().map_err(|error| chain(&error))
 }
