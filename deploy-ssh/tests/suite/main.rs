@@ -2,4 +2,7 @@
 
 mod logins;
 mod running;
+mod shells;
+mod stopping;
+mod streams;
 mod support;
