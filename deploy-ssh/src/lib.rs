@@ -41,5 +41,5 @@ pub use host_keys::{HostKeyPolicy, HostKeys};
 pub use known_hosts::{Fingerprint, HostKeyVerdict, KnownHosts, KnownHostsError, KnownKey};
 pub use place::{LineFault, Place};
 pub use session::SshSession;
-pub use ssh_config::{HostSettings, JumpHost, LocalUser, SshConfig, SshConfigError};
+pub use ssh_config::{ConfiguredJump, HostSettings, LocalUser, SshConfig, SshConfigError};
 pub use sudo::Become;

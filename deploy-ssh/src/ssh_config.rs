@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use error::SshConfigError;
-pub use settings::{HostSettings, JumpHost};
+pub use settings::{ConfiguredJump, HostSettings};
 
 use reader::{Entry, Reader, contents};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::expand::{Tokens, host_name};
 use super::reader::Entry;
 use super::setting::Setting;
-use super::{HostSettings, JumpHost, LocalUser, SshConfigError};
+use super::{ConfiguredJump, HostSettings, LocalUser, SshConfigError};
 use crate::place::LineFault;
 
 /// The first value of each setting that applies to a host, before anything is filled in.
@@ -109,7 +109,7 @@ pub(super) fn resolve(
     let mut jumps = None;
     if let Some((entry, hosts)) = found.jumps {
         let jump = |text: &String| {
-            let jump = tokens.jump(text).and_then(|text| JumpHost::parse(&text));
+            let jump = tokens.jump(text).and_then(|text| ConfiguredJump::parse(&text));
             jump.map_err(|reason| note(entry, reason)).ok()
         };
         jumps = Some(hosts.iter().filter_map(jump).collect());

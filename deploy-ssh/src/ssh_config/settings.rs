@@ -22,7 +22,7 @@ pub struct HostSettings {
     pub identities_only: bool,
     /// The hosts to go through, from the nearest to the last; `None` where nothing is said. Their own
     /// settings are those that the config has of them.
-    pub jumps: Option<Vec<JumpHost>>,
+    pub jumps: Option<Vec<ConfiguredJump>>,
     /// The user's files of known hosts; `None` where nothing is said.
     pub user_known_hosts: Option<Vec<PathBuf>>,
     /// The machine's files of known hosts; `None` where nothing is said.
@@ -38,7 +38,7 @@ pub struct HostSettings {
 /// A host to go through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct JumpHost {
+pub struct ConfiguredJump {
     /// Who logs in there.
     pub user: Option<String>,
     /// Its name, an address, or a name that the config knows.
@@ -47,7 +47,7 @@ pub struct JumpHost {
     pub port: Option<u16>,
 }
 
-impl JumpHost {
+impl ConfiguredJump {
     /// Reads `[user@]host[:port]` or `ssh://[user@]host[:port]`; an IPv6 address with a port stands in
     /// brackets.
     pub(super) fn parse(text: &str) -> Result<Self, String> {

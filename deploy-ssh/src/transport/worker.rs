@@ -99,7 +99,7 @@ impl Worker {
         while self.released.is_none() {
             match self.orders.try_recv() {
                 Ok(Order::Run(order)) => {
-                    self.jobs.push(Job::Command(Box::new(Command::new(*order))))
+                    self.jobs.push(Job::Command(Box::new(Command::new(*order))));
                 }
                 Ok(Order::CutInput(id)) => {
                     if let Some(command) = self.command(id) {

@@ -5,5 +5,8 @@
 mod known_hosts;
 mod logins;
 mod running;
+mod shells;
 mod ssh_config;
+mod stopping;
+mod streams;
 mod support;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use deploy_ssh::{HostSettings, JumpHost, LocalUser, SshConfig};
+use deploy_ssh::{ConfiguredJump, HostSettings, LocalUser, SshConfig};
 use proptest::prelude::{ProptestConfig, Strategy, prop_oneof};
 use proptest::proptest;
 use proptest::sample::select;
@@ -24,7 +24,7 @@ fn asked(config: &Path, alias: &str) -> BTreeMap<String, Vec<String>> {
     found
 }
 
-fn jump(jump: &JumpHost) -> String {
+fn jump(jump: &ConfiguredJump) -> String {
     let user = jump.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
     let port = jump.port.map(|port| format!(":{port}")).unwrap_or_default();
     let bare = !jump.host.contains(':');
