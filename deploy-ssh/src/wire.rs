@@ -260,6 +260,12 @@ impl Wire {
         step(opened).map_ok(|channel| self.channel(channel))
     }
 
+    /// Opens a channel to a port that the host reaches. Until it is done no other may be opened.
+    pub(crate) fn open_tunnel(&self, host: &str, port: u16) -> Step<WireChannel> {
+        let opened = self.session.channel_direct_tcpip(host, port, None);
+        step(opened).map_ok(|channel| self.channel(channel))
+    }
+
     fn channel(&self, channel: ssh2::Channel) -> WireChannel {
         WireChannel { channel, session: self.session.clone() }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::env;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +11,8 @@ use deploy_core::inventory::{Host, SshSecrets, SshSettings};
 use deploy_core::model::{Endpoint, HostName, Target};
 use deploy_core::{ConnectError, Connector, Context, Inventory, Session};
 use deploy_ssh::{
-    Auth, Become, HostKeyPolicy, HostKeys, HostSettings, KnownHosts, KnownHostsError, LocalUser,
-    SshConfig, SshConnector,
+    Auth, Become, ConfiguredJump, HostKeyPolicy, HostKeys, HostSettings, JumpHost, KnownHosts,
+    KnownHostsError, LocalUser, SshConfig, SshConnector,
 };
 
 use crate::ssh_options::{SshOptions, SshUnusable, ssh_hosts};
@@ -37,7 +38,15 @@ struct Common {
     identities: Vec<PathBuf>,
     agent: Option<PathBuf>,
     keys: Keys,
-    jumps: Vec<Endpoint>,
+    jumps: Vec<Jump>,
+}
+
+/// A host to go through, with what the ssh config has for it alone.
+#[derive(Clone, Debug, PartialEq)]
+struct Jump {
+    endpoint: Endpoint,
+    identities: Vec<PathBuf>,
+    keys: Option<Keys>,
 }
 
 /// The keys that are known, and the name by which that of the last host is known, when it has one.
@@ -146,27 +155,43 @@ impl Reader<'_> {
         let said = self.said(name)?;
         let user = Some(url.username()).filter(|user| !user.is_empty()).map(str::to_owned);
         let place = self.place(&said, user, url.port())?;
-        let jumps = match (&said.jumps, self.settings.jumps.as_slice()) {
-            (Some(jumps), _) => jumps
-                .iter()
-                .map(|jump| self.place(&self.said(&jump.host)?, jump.user.clone(), jump.port))
-                .collect::<Result<_, _>>()?,
-            (None, jumps) => jumps.to_vec(),
-        };
+        let jumps = self.jumps(&said)?;
+        let keys = self.keys(&said, &place)?;
         let port = place.url().port().unwrap_or(22);
-        let alias = said.host_key_alias.clone().map(|alias| (said.host.clone(), port, alias));
-        let keys = Keys { known: self.known_hosts(&said)?, alias };
         let known_keys = HostKeyPolicy::algorithms(&keys, &said.host, port);
-        let identities = if self.options.identities.is_empty() && !said.identities.is_empty() {
-            said.identities.clone()
-        } else {
-            self.settings.identities.clone()
-        };
+        let identities = self.own_identities(&said);
+        let identities = identities.unwrap_or_else(|| self.settings.identities.clone());
         // Servers break off after a few keys, so an agent is asked only where no key is named.
         let agent = env::var_os("SSH_AUTH_SOCK").filter(|_| identities.is_empty());
         let agent = agent.map(PathBuf::from);
         let connector = self.connector(Common { identities, agent, keys, jumps })?;
         Ok(Way { connector, endpoint: place, known_keys })
+    }
+
+    /// The hosts to go through: those that the ssh config has for the host, or else the inventory's.
+    fn jumps(&self, said: &HostSettings) -> Result<Vec<Jump>, String> {
+        let Some(jumps) = &said.jumps else {
+            let plain = |endpoint: &Endpoint| Jump {
+                endpoint: endpoint.clone(),
+                identities: Vec::new(),
+                keys: None,
+            };
+            return Ok(self.settings.jumps.iter().map(plain).collect());
+        };
+        let jump = |jump: &ConfiguredJump| {
+            let said = self.said(&jump.host)?;
+            let endpoint = self.place(&said, jump.user.clone(), jump.port)?;
+            let identities = self.own_identities(&said).unwrap_or_default();
+            let keys = Some(self.keys(&said, &endpoint)?);
+            Ok(Jump { endpoint, identities, keys })
+        };
+        jumps.iter().map(jump).collect()
+    }
+
+    /// The keys that the ssh config has for a host, unless the command line says others.
+    fn own_identities(&self, said: &HostSettings) -> Option<Vec<PathBuf>> {
+        let own = self.options.identities.is_empty() && !said.identities.is_empty();
+        own.then(|| said.identities.clone())
     }
 
     /// What the ssh config says of a host, if there is one.
@@ -195,6 +220,13 @@ impl Reader<'_> {
         let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
         let text = format!("ssh://{user}@{host}:{port}");
         Endpoint::new(&text).map_err(|invalid| format!("{host}: {invalid}"))
+    }
+
+    /// The keys that a host may show.
+    fn keys(&self, said: &HostSettings, place: &Endpoint) -> Result<Keys, String> {
+        let port = place.url().port().unwrap_or(22);
+        let alias = said.host_key_alias.clone().map(|alias| (said.host.clone(), port, alias));
+        Ok(Keys { known: self.known_hosts(said)?, alias })
     }
 
     /// The known hosts of the command line, or else those of the inventory and of the ssh config.
@@ -242,11 +274,7 @@ fn build(
 ) -> Result<SshConnector, String> {
     let mut builder = SshConnector::builder().host_keys(HostKeys::new(common.keys.clone()));
     for path in &common.identities {
-        readable(path)?;
-        builder = builder.auth(match &secrets.passphrase {
-            Some(passphrase) => Auth::encrypted_key_file(path, passphrase.clone()),
-            None => Auth::key_file(path),
-        });
+        builder = builder.auth(key_file(path, secrets)?);
     }
     if let Some(agent) = &common.agent {
         builder = builder.auth(Auth::agent(agent));
@@ -263,15 +291,27 @@ fn build(
             None => other,
         });
     }
-    if let Some(jump) = common.jumps.first() {
-        return Err(format!("{jump}: hosts behind another one are not reached yet"));
+    for Jump { endpoint, identities, keys } in &common.jumps {
+        // What is not set for it is as it is set for the hosts.
+        let mut jump = JumpHost::new(endpoint.clone());
+        for path in identities {
+            jump = jump.auth(key_file(path, secrets)?);
+        }
+        if let Some(keys) = keys {
+            jump = jump.host_keys(HostKeys::new(keys.clone()));
+        }
+        builder = builder.jump(jump);
     }
     builder.build().map_err(|error| chain(&error))
 }
 
-fn readable(path: &Path) -> Result<(), String> {
-    let read = std::fs::File::open(path);
-    read.map(drop).map_err(|error| format!("the key {} cannot be read: {error}", path.display()))
+fn key_file(path: &Path, secrets: &SshSecrets) -> Result<Auth, String> {
+    let read = File::open(path);
+    read.map_err(|error| format!("the key {} cannot be read: {error}", path.display()))?;
+    Ok(match &secrets.passphrase {
+        Some(passphrase) => Auth::encrypted_key_file(path, passphrase.clone()),
+        None => Auth::key_file(path),
+    })
 }
 
 /// Whoever runs this program.

@@ -111,6 +111,51 @@ fn an_ssh_config_leads_to_hosts_by_the_names_that_it_gives_them() {
 }
 
 #[test]
+fn hosts_behind_others_are_reached_through_them() {
+    let (world, fleet, gates) = (World::new(0), SshFleet::start(1), SshFleet::start(2));
+    let known: Vec<_> =
+        [&fleet, &gates].map(|f| std::fs::read_to_string(f.known_hosts()).unwrap()).into();
+    let known = world.write("known_hosts", &known.concat());
+    let through: Vec<_> =
+        gates.hosts().iter().map(|gate| format!("\"{}\"", gate.endpoint())).collect();
+    // Each fleet lets in a key of its own: both are tried.
+    let more = format!(
+        "[ssh]\nidentity = [\"{}\", \"{}\"]\nknown_hosts = \"{}\"\njump = [{}]\n",
+        gates.identity().display(),
+        fleet.identity().display(),
+        known.display(),
+        through.join(", ")
+    );
+    world.write("ssh.toml", &inventory(&fleet, &more));
+    let request = world.request("d1", &package("1"), HOOKS);
+    let output = world.deploy(&request, "ssh.toml").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(versions(&fleet), [Some("1".to_owned())]);
+    let logins: Vec<_> = gates.hosts().iter().map(deploy_testkit::SshHost::logins).collect();
+    assert_eq!(logins, [1, 1]);
+
+    // The same by an ssh config, with the keys of the hosts to go through for them alone.
+    let gate = &gates.hosts()[0];
+    let config = format!(
+        "Host gate\n HostName 127.0.0.1\n Port {}\n IdentityFile {}\nMatch all\n\
+         UserKnownHostsFile {}\nHost 127.*\n IdentityFile {}\n ProxyJump {}@gate\n",
+        gate.address().port(),
+        gates.identity().display(),
+        known.display(),
+        fleet.identity().display(),
+        gate.endpoint().url().username(),
+    );
+    let config = world.write("ssh_config", &config);
+    let more = format!("[ssh]\nconfig = \"{}\"\n", config.display());
+    world.write("ssh.toml", &inventory(&fleet, &more));
+    let request = world.request("d2", &package("2"), HOOKS);
+    let output = world.deploy(&request, "ssh.toml").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(versions(&fleet), [Some("2".to_owned())]);
+    assert_eq!((gate.logins(), gates.hosts()[1].logins()), (2, 1));
+}
+
+#[test]
 fn a_host_whose_key_changed_gets_nothing_and_the_key_that_is_known_is_told() {
     let (world, fleet) = (World::new(0), SshFleet::start(1));
     world.write("ssh.toml", &inventory(&fleet, ""));
