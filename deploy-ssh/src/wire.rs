@@ -30,9 +30,9 @@ impl WireError {
         (-27..=-21).contains(&self.code)
     }
 
-    /// Whether the two sides know no common algorithm.
-    pub(crate) fn is_disagreement(&self) -> bool {
-        [-5, -8].contains(&self.code)
+    /// Whether the two sides know no common algorithm, or the host did not prove its key.
+    pub(crate) fn is_unsafe(&self) -> bool {
+        [-5, -8, -10, -11].contains(&self.code)
     }
 
     /// Whether the server, or a key, said no, and the connection goes on.

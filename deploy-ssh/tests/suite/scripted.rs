@@ -25,7 +25,7 @@ impl Scripted {
         make_key(&key, "");
         let script =
             PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/suite/scripted_server.py");
-        let mut child = Command::new("python3")
+        let mut child = Command::new("/usr/bin/python3")
             .arg(script)
             .arg(&key)
             .arg(mode)
