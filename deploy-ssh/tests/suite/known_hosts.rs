@@ -5,7 +5,10 @@ use std::process::{Command, Output};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use deploy_ssh::{Fingerprint, HostKeyVerdict, KnownHosts};
+use deploy_core::ConnectError;
+use deploy_ssh::{Fingerprint, HostKeyVerdict, HostKeys, KnownHosts};
+
+use crate::support::{Sshd, context};
 
 /// Runs ssh-keygen.
 fn keygen(arguments: &[&str]) -> Output {
@@ -120,4 +123,38 @@ fn hosts_are_found_where_ssh_keygen_finds_them() {
         }
         assert!(found >= 8, "the names that are asked for are in the file: {found}");
     }
+}
+
+#[tokio::test]
+async fn a_real_host_is_let_in_by_known_hosts_and_nobody_logs_in_to_another() {
+    let sshd = Sshd::start();
+    let public = std::fs::read_to_string(sshd.path("host.pub")).unwrap();
+    let port = sshd.address.port();
+    let judged = async |text: String| {
+        let known = HostKeys::known_hosts(KnownHosts::parse(text.as_bytes()).unwrap());
+        let connector = sshd.builder().host_keys(known).build().unwrap();
+        match connector.open(&context(), &sshd.endpoint()).await {
+            Ok(_) => "let in".to_owned(),
+            Err(ConnectError::Rejected { reason, .. }) => reason,
+            Err(other) => panic!("{other:?}"),
+        }
+    };
+    let other = make_key(sshd.directory.path(), "ed25519");
+    let refused = [
+        (format!("web-1 {public}"), "no key is known of it"),
+        // A name without a port is not about another port.
+        (format!("127.0.0.1 {public}"), "no key is known of it"),
+        (format!("[127.0.0.1]:{port} {other}"), "and known is ssh-ed25519 SHA256:"),
+        (format!("[127.0.0.1]:{port} {public}@revoked * {public}"), "is revoked"),
+    ];
+    for (text, expected) in refused {
+        let reason = judged(text).await;
+        assert!(reason.contains(expected), "{reason}");
+        assert!(!reason.contains("let in") && reason.contains(&sshd.fingerprint()), "{reason}");
+    }
+    assert!(!sshd.log().contains("userauth-request"), "{}", sshd.log());
+    assert_eq!(
+        judged(format!("[127.0.0.1]:{port} {other}\n[127.*]:{port} {public}")).await,
+        "let in"
+    );
 }
