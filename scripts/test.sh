@@ -34,7 +34,8 @@ if [ ${#need[@]} -gt 0 ]; then
         apt-get install -q -y --no-install-recommends "${need[@]}"
 fi
 
-features="deploy-core/release,deploy-core/toml,deploy-core/yaml,deploy-core/mock"
+core="deploy-core/release,deploy-core/toml,deploy-core/yaml,deploy-core/mock"
+features="$core,deploy-examples/ssh"
 
 if [ "$mode" = all ]; then
     say "format"
@@ -45,6 +46,7 @@ if [ "$mode" = all ]; then
     for crate in deploy-core deploy-queue deploy-http deploy-testkit; do
         cargo clippy -q -p "$crate" --lib --locked -- -D warnings
     done
+    cargo clippy -q -p deploy-examples --all-targets --locked -- -D warnings
     say "docs"
     RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps --features "$features" --locked
     say "the tree"
@@ -60,3 +62,6 @@ if cargo nextest --version >/dev/null 2>&1; then
 else
     cargo test --workspace --features "$features" --locked --lib --bins --tests --examples
 fi
+
+say "the release bot without SSH"
+cargo test -q -p deploy-examples --features "$core" --locked -- without_ssh::

@@ -17,11 +17,20 @@
 //! business = "payments"
 //! name = "checkout-api"
 //! hosts = ["web-*", "tag:web"]            # names, globs, tags
-//! root = "/srv/checkout-api"
+//! root = "/srv/checkout-api"              # "{host.name}" in it stands for the host's name
+//!
+//! [ssh]                                   # for hosts with an endpoint = "ssh://user@host:port"
+//! user = "deploy"
+//! identity = "keys/deploy"                # one or a list, as known_hosts and jump
+//! known_hosts = "known_hosts"
+//! jump = "ssh://gate.example.org:2022"
+//! sudo = "root"
 //! ```
 
 mod entry;
 mod pattern;
+mod root;
+mod ssh;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -31,6 +40,8 @@ use async_trait::async_trait;
 
 pub use entry::{Agent, Cloud, Host, Project};
 pub use pattern::HostPattern;
+pub use root::RootTemplate;
+pub use ssh::{SshSecrets, SshSettings};
 
 use crate::context::Context;
 use crate::document::{Decode, Node, Table};
@@ -50,12 +61,13 @@ pub struct Inventory {
     agents: Vec<Agent>,
     hosts: Vec<Host>,
     projects: Vec<Project>,
+    ssh: Option<SshSettings>,
     /// The directory that token files are relative to.
     directory: PathBuf,
 }
 
 impl Inventory {
-    /// Reads an inventory from a document. Token files are relative to the present directory.
+    /// Reads an inventory from a document. Files that it names are relative to the present directory.
     ///
     /// # Errors
     ///
@@ -64,8 +76,8 @@ impl Inventory {
         format.read(document)
     }
 
-    /// Reads an inventory from a file, whose ending names its format. Token files are relative to
-    /// its directory.
+    /// Reads an inventory from a file, whose ending names its format. Files that it names are
+    /// relative to its directory.
     ///
     /// # Errors
     ///
@@ -80,6 +92,9 @@ impl Inventory {
         let mut inventory = Self::parse(format, &document)
             .map_err(|source| InventoryError::Invalid { path: of(path), source })?;
         inventory.directory = path.parent().unwrap_or(Path::new("")).to_owned();
+        if let Some(ssh) = &mut inventory.ssh {
+            ssh.relative_to(&inventory.directory);
+        }
         Ok(inventory)
     }
 
@@ -99,6 +114,12 @@ impl Inventory {
     #[must_use]
     pub fn projects(&self) -> &[Project] {
         &self.projects
+    }
+
+    /// How hosts are reached over SSH, when the inventory says it.
+    #[must_use]
+    pub fn ssh(&self) -> Option<&SshSettings> {
+        self.ssh.as_ref()
     }
 
     /// Reads the token files: the token of each agent that has one, by its endpoint. White space at
@@ -138,7 +159,7 @@ impl Inventory {
                 host.name.clone(),
                 host.address.clone(),
                 endpoint,
-                project.root.clone(),
+                project.root.for_host(&host.name),
             );
             target.agent.clone_from(&host.agent);
             Some(target.with_tags(host.tags.clone()))
@@ -199,6 +220,10 @@ impl Inventory {
         }
         let hosts: Vec<&HostName> = self.hosts_of(project).iter().map(|host| &host.name).collect();
         for (first, other) in self.projects[..index].iter().enumerate() {
+            let same_root = |host: &&Host| {
+                hosts.contains(&&host.name)
+                    && other.root.for_host(&host.name) == project.root.for_host(&host.name)
+            };
             if other.business == project.business && other.name == project.name {
                 let allowed = format!("another project than project[{first}]");
                 table.fault(
@@ -206,9 +231,7 @@ impl Inventory {
                     format!("{:?}", project.name),
                     allowed,
                 );
-            } else if other.root == project.root
-                && self.hosts_of(other).iter().any(|host| hosts.contains(&&host.name))
-            {
+            } else if self.hosts_of(other).iter().any(same_root) {
                 let allowed =
                     format!("a root of its own: project[{first}] has it on the same host");
                 table.fault(
@@ -227,9 +250,10 @@ impl Decode for Inventory {
         let agents = table.or("agent", Vec::new());
         let hosts = table.or("host", Vec::new());
         let projects = table.or("project", Vec::new());
-        let inventory = match (agents, hosts, projects) {
-            (Some(agents), Some(hosts), Some(projects)) => {
-                Some(Self { agents, hosts, projects, directory: PathBuf::new() })
+        let ssh = table.optional("ssh");
+        let inventory = match (agents, hosts, projects, ssh) {
+            (Some(agents), Some(hosts), Some(projects), Some(ssh)) => {
+                Some(Self { agents, hosts, projects, ssh, directory: PathBuf::new() })
             }
             _ => None,
         };
@@ -390,5 +414,105 @@ mod tests {
             "project[3].name",
         ];
         assert_eq!(paths, expected, "{faults:#?}");
+    }
+
+    #[test]
+    fn a_root_may_hold_the_name_of_the_host_and_stays_the_project_s_own() {
+        let projects = |first: &str, second: &str| {
+            let project = |name: &str, root: &str| {
+                format!(
+                    r#"{{"business": "payments", "name": "{name}", "hosts": "*", "root": "{root}"}}"#
+                )
+            };
+            let (first, second) = (project("api", first), project("web", second));
+            parse(&format!(r#"{{{HOSTS}, "project": [{first}, {second}]}}"#))
+        };
+        let inventory = projects("/srv/{host.name}/api", "/srv/{host.name}/web").unwrap();
+        let api = (BusinessName::new("payments").unwrap(), ProjectName::new("api").unwrap());
+        let targets = inventory.targets(&api.0, &api.1).unwrap();
+        let roots: Vec<_> = targets.iter().map(|target| target.root.as_str()).collect();
+        assert_eq!(roots, ["/srv/db-1/api", "/srv/web-1/api", "/srv/web-2/api"]);
+        // On web-1 alone these are the same.
+        let faults = projects("/srv/{host.name}", "/srv/web-1").unwrap_err();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].starts_with("project[1].root: "), "{faults:?}");
+        let faults = projects("/srv/{host}", "/srv/{name}").unwrap_err();
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(faults[0].contains("the placeholder {host.name} alone"), "{faults:?}");
+    }
+
+    #[test]
+    fn ssh_settings_are_read_as_one_or_as_lists() {
+        let ssh = |text: &str| parse(&format!(r#"{{"ssh": {text}}}"#)).unwrap().ssh().cloned();
+        assert_eq!(parse("{}").unwrap().ssh(), None);
+        assert_eq!(ssh("{}"), Some(SshSettings::default()));
+        let found = ssh(r#"{"user": "deploy", "identity": "keys/a", "known_hosts": ["k1", "/k2"],
+                "config": "ssh_config", "jump": "ssh://gate:2022", "sudo": "root",
+                "passphrase_file": "p1", "password_file": "p2", "sudo_password_file": "p3"}"#)
+        .unwrap();
+        assert_eq!((found.user.as_deref(), found.sudo.as_deref()), (Some("deploy"), Some("root")));
+        assert_eq!(found.identities, [Path::new("keys/a")]);
+        assert_eq!(found.known_hosts, [Path::new("k1"), Path::new("/k2")]);
+        assert_eq!(found.jumps[0].to_string(), "ssh://gate:2022");
+        let again = serde_json::from_str::<SshSettings>(&serde_json::to_string(&found).unwrap());
+        assert_eq!(again.unwrap(), found);
+    }
+
+    #[test]
+    fn every_fault_of_the_ssh_settings_is_found_at_once() {
+        let faults = parse(
+            r#"{"ssh": {"user": "-oProxyCommand=x", "identity": ["~/.ssh/id", 7],
+                "known_hosts": [], "jump": ["http://gate", "ssh://a:hunter2@b", "ssh://g/x"],
+                "sudo": "root; id", "password": "hunter2", "config": "", "passphrase_file": "p"}}"#,
+        )
+        .unwrap_err();
+        let paths: Vec<_> = faults.iter().map(|fault| fault.split(':').next().unwrap()).collect();
+        let expected = [
+            "ssh.user",
+            "ssh.identity[0]",
+            "ssh.identity[1]",
+            "ssh.known_hosts",
+            "ssh.config",
+            "ssh.jump[0]",
+            "ssh.jump[1]",
+            "ssh.jump[2]",
+            "ssh.sudo",
+            "ssh.password",
+        ];
+        assert_eq!(paths, expected, "{faults:#?}");
+        let text = faults.join("\n");
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(text.contains("passphrase_file, password_file, "), "{text}");
+        let faults = parse(r#"{"ssh": {"passphrase_file": "p", "sudo_password_file": "q"}}"#);
+        let text = faults.unwrap_err().join("\n");
+        assert!(
+            text.contains("ssh.passphrase_file: found a file, allowed is none without"),
+            "{text}"
+        );
+        assert!(text.contains("ssh.sudo_password_file: found a file"), "{text}");
+    }
+
+    #[test]
+    fn the_files_of_the_ssh_settings_are_relative_to_the_inventory() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("inventory.json");
+        let text = r#"{"ssh": {"identity": ["id", "/k/id"], "known_hosts": "known",
+            "config": "c", "password_file": "secret"}}"#;
+        std::fs::write(&path, text).unwrap();
+        let inventory = Inventory::load(&path).unwrap();
+        let ssh = inventory.ssh().unwrap();
+        assert_eq!(ssh.identities, [directory.path().join("id"), PathBuf::from("/k/id")]);
+        assert_eq!(ssh.known_hosts, [directory.path().join("known")]);
+        assert_eq!(ssh.config.as_deref(), Some(&*directory.path().join("c")));
+
+        let secret = |bytes: &str| {
+            std::fs::write(directory.path().join("secret"), bytes).unwrap();
+            ssh.secrets().map(|secrets| secrets.password.unwrap().expose().to_owned())
+        };
+        assert_eq!(secret(" with spaces \r\n").unwrap(), " with spaces ");
+        assert_eq!(secret("a\n\n").unwrap(), "a\n");
+        assert!(secret("\n").is_err());
+        std::fs::remove_file(directory.path().join("secret")).unwrap();
+        assert!(matches!(ssh.secrets(), Err(InventoryError::Unreadable { .. })));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deploy_core::model::TaskId;
 use deploy_core::{AgentNode, CancelToken, Context, Inventory, ProbeQuestion, Prober, Secret};
-use deploy_examples::wiring;
+use deploy_examples::{SshHosts, wiring};
 use deploy_http::{AccessTokens, HttpProber, Scope, ServeConfig, agent_router, serve};
 use tokio::net::TcpListener;
 use url::Url;
@@ -65,7 +65,8 @@ impl Fleet {
             let file = directory.join(format!("{agent}.toml"));
             std::fs::write(&file, own + PROJECT)?;
             let state = wiring::State::open(Some(&directory.join(agent))).await?;
-            let node = wiring::agent_node(Inventory::load(&file)?, &state).await?;
+            let node =
+                wiring::agent_node(Inventory::load(&file)?, SshHosts::none(), &state).await?;
             let access = AccessTokens::new().with("control", token, Scope::Deploy)?;
             let router = agent_router(node.clone(), access);
             tokio::spawn(serve(listener, router, ServeConfig::default(), stop.clone()));

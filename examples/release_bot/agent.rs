@@ -13,6 +13,7 @@ use crate::input::{self, AnyError, BadInput};
 
 pub(crate) async fn run(args: AgentArgs) -> Result<ExitCode, AnyError> {
     let inventory = input::inventory(&args.inventory)?;
+    let ssh = input::ssh(&inventory, args.ssh)?;
     let shown = args.token_file.display();
     let token = std::fs::read_to_string(&args.token_file)
         .map_err(|error| BadInput::new(format!("{shown} could not be read: {error}")))?;
@@ -20,7 +21,7 @@ pub(crate) async fn run(args: AgentArgs) -> Result<ExitCode, AnyError> {
         .with("control", Secret::new(token.trim()), Scope::Deploy)
         .map_err(|error| BadInput::new(format!("{shown}: {error}")))?;
     let state = wiring::State::open(Some(&args.state)).await?;
-    let node = wiring::agent_node(inventory, &state).await?;
+    let node = wiring::agent_node(inventory, ssh, &state).await?;
     let bound = TcpListener::bind(args.listen).await;
     let listener = bound.map_err(|error| format!("{}: {error}", args.listen))?;
     println!("listening on http://{}", listener.local_addr()?);

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use deploy_core::model::TaskId;
-use deploy_core::{AgentResolver, Context, Failure, Verifier};
+use deploy_core::{AgentResolver, Context, Failure, FailureCode, Verifier};
 use deploy_examples::wiring;
 
 use crate::CheckArgs;
@@ -13,16 +13,24 @@ pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, AnyError> {
     let request = input::request(&args.task)?;
     let inventory = input::inventory(&args.inventory)?;
     inventory.tokens().map_err(|error| BadInput::new(input::chain(&error)))?;
+    let ssh = input::ssh(&inventory, args.ssh)?;
     let state = wiring::State::open(None).await?;
     let cx = Context::new(TaskId::new("check")?);
     let resolved =
         inventory.resolve(cx.clone(), request.business.clone(), request.project.clone()).await;
     let verified = state.verifier.verify(cx, request.package.clone()).await;
-    let failures: Vec<Failure> =
+    let mut failures: Vec<Failure> =
         [resolved.as_ref().err().map(Failure::from), verified.as_ref().err().map(Failure::from)]
             .into_iter()
             .flatten()
             .collect();
+    for target in resolved.iter().flatten() {
+        if ssh.known_keys(&target.host).is_some_and(|keys| keys.is_empty()) {
+            let message = format!("no key is known of {}: it would be refused", target.endpoint);
+            let failure = Failure::new(FailureCode::HostRejected, message);
+            failures.push(failure.with_host(target.host.clone()));
+        }
+    }
     if args.json {
         let hosts = resolved.as_ref().ok();
         let package = verified.as_ref().ok().map(|package| package.digests);
@@ -33,7 +41,10 @@ pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, AnyError> {
     } else {
         if let Ok(hosts) = &resolved {
             for target in hosts {
-                println!("{} at {} by {}", target.host, target.address, target.endpoint);
+                let keys = ssh.known_keys(&target.host).filter(|keys| !keys.is_empty());
+                let keys = keys.map(|keys| format!(", known by {}", keys.join(" and ")));
+                let keys = keys.unwrap_or_default();
+                println!("{} at {} by {}{keys}", target.host, target.address, target.endpoint);
             }
         }
         if let Ok(package) = &verified {

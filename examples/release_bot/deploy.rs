@@ -14,8 +14,9 @@ pub(crate) async fn run(args: DeployArgs) -> Result<ExitCode, AnyError> {
     let request = input::request(&args.task)?;
     let inventory = input::inventory(&args.inventory)?;
     inventory.tokens().map_err(|error| BadInput::new(input::chain(&error)))?;
+    let ssh = input::ssh(&inventory, args.ssh)?;
     let state = wiring::State::open(args.state.as_deref()).await?;
-    let node = wiring::control_node(inventory, &state).await?;
+    let node = wiring::control_node(inventory, ssh, &state).await?;
     for earlier in node.history(JournalQuery::new().with_finished(false)).await? {
         if request.id.as_ref().is_none_or(|id| id.as_str() != earlier.task.as_str()) {
             eprintln!("release_bot: going on with deployment {} first", earlier.task);

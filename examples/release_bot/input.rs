@@ -6,6 +6,7 @@ use std::path::Path;
 
 use deploy_core::model::DeploymentRequest;
 use deploy_core::{Format, Inventory, ParseError};
+use deploy_examples::{SshHosts, SshOptions};
 
 /// An error of any part.
 pub(crate) type AnyError = Box<dyn Error + Send + Sync>;
@@ -45,6 +46,14 @@ pub(crate) fn inventory(path: &Path) -> Result<Inventory, BadInput> {
         deploy_core::InventoryError::Invalid { path, source } => BadInput(faults(path, source)),
         _ => BadInput(chain(&error)),
     })
+}
+
+/// Finds out how the hosts of an inventory are reached over SSH.
+pub(crate) fn ssh(
+    inventory: &Inventory,
+    options: impl Into<SshOptions>,
+) -> Result<SshHosts, BadInput> {
+    SshHosts::of(inventory, &options.into()).map_err(|error| BadInput(error.to_string()))
 }
 
 /// All faults of a document, a line each.

@@ -6,6 +6,10 @@
 //! cargo run --example release_bot -- agent --listen ADDR --state DIR --inventory FILE --token-file FILE
 //! ```
 //!
+//! Hosts with an endpoint `ssh://user@host:port` need the feature `ssh` (`cargo run --example release_bot
+//! --features ssh -- …`), a key and the hosts' keys: in the table `[ssh]` of the inventory, or
+//! with `--identity FILE --known-hosts FILE`.
+//!
 //! TASK and the inventory are JSON, TOML or YAML, told by their ending. Exit status: 0 when the
 //! deployment succeeded, 1 when it ended otherwise, 2 when the input is bad.
 
@@ -20,6 +24,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use deploy_examples::SshOptions;
 
 use input::BadInput;
 
@@ -50,6 +55,8 @@ struct DeployArgs {
     /// Where what was accepted is kept. A bot that was killed goes on with it at its next start.
     #[arg(long)]
     state: Option<PathBuf>,
+    #[command(flatten)]
+    ssh: SshArgs,
     /// Write one event a line, as JSON.
     #[arg(long)]
     json: bool,
@@ -62,6 +69,8 @@ struct CheckArgs {
     /// Agents, hosts and projects: a .toml, .json, .yaml or .yml file.
     #[arg(long)]
     inventory: PathBuf,
+    #[command(flatten)]
+    ssh: SshArgs,
     /// Write what was found as JSON.
     #[arg(long)]
     json: bool,
@@ -81,6 +90,25 @@ struct AgentArgs {
     /// The file that holds the token which control nodes must show; at least 16 characters.
     #[arg(long)]
     token_file: PathBuf,
+    #[command(flatten)]
+    ssh: SshArgs,
+}
+
+/// What is said of hosts reached over SSH. It counts in the inventory's place.
+#[derive(Debug, Args)]
+struct SshArgs {
+    /// A private key to log in to hosts with; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    identity: Vec<PathBuf>,
+    /// A file with the keys of hosts, as OpenSSH writes it; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    known_hosts: Vec<PathBuf>,
+}
+
+impl From<SshArgs> for SshOptions {
+    fn from(args: SshArgs) -> Self {
+        Self { identities: args.identity, known_hosts: args.known_hosts }
+    }
 }
 
 #[tokio::main]

@@ -2,7 +2,18 @@
 //! and showing what happens. Both are as short as a host application of your own would have them.
 
 pub mod show;
+#[cfg(feature = "ssh")]
+mod ssh;
+mod ssh_options;
 pub mod wiring;
+#[cfg(not(feature = "ssh"))]
+mod without_ssh;
+
+#[cfg(feature = "ssh")]
+pub use ssh::SshHosts;
+pub use ssh_options::{SshOptions, SshUnusable};
+#[cfg(not(feature = "ssh"))]
+pub use without_ssh::SshHosts;
 
 /// The README's program compiles.
 #[cfg(doctest)]

@@ -11,6 +11,8 @@ use deploy_core::{
 use deploy_http::{HttpExecutor, HttpProber, HttpVerifier, UrlPolicy};
 use deploy_queue::{DiskStore, MemoryJournal, MemoryQueue, QueueConfig};
 
+use crate::SshHosts;
+
 /// Where a node keeps what must not be lost, and what may be.
 #[derive(Debug)]
 pub struct State {
@@ -69,20 +71,24 @@ fn verifier(cache: &Path) -> Result<HttpVerifier, Box<dyn Error + Send + Sync>> 
 }
 
 /// The executor of hosts that are reached without an agent.
-fn release_executor(state: &State) -> Result<ReleaseExecutor, Box<dyn Error + Send + Sync>> {
-    let connector = SchemeConnector::new().with("local", LocalConnector::new());
+fn release_executor(
+    ssh: SshHosts,
+    state: &State,
+) -> Result<ReleaseExecutor, Box<dyn Error + Send + Sync>> {
+    let connector = SchemeConnector::new().with("local", LocalConnector::new()).with("ssh", ssh);
     let prober = HttpProber::builder().policy(url_policy()).trust_system_roots().build()?;
     let executor = ReleaseExecutor::builder(connector, state.verifier.clone());
     Ok(executor.prober(prober).node(format!("process {}", std::process::id())).build())
 }
 
-/// A control node for the hosts of an inventory.
+/// A control node for the hosts of an inventory, those that are reached over SSH among them.
 ///
 /// # Errors
 ///
 /// When a token file cannot be read, or what was left unfinished cannot be taken up.
 pub async fn control_node(
     inventory: Inventory,
+    ssh: SshHosts,
     state: &State,
 ) -> Result<ControlNode, Box<dyn Error + Send + Sync>> {
     let agents = HttpExecutor::builder()
@@ -90,10 +96,12 @@ pub async fn control_node(
         .policy(url_policy())
         .trust_system_roots()
         .build()?;
+    let direct = release_executor(ssh, state)?;
     let executor = SchemeExecutor::new()
         .with("http", agents.clone())
         .with("https", agents)
-        .with("local", release_executor(state)?);
+        .with("local", direct.clone())
+        .with("ssh", direct);
     let node = ControlNode::builder()
         .resolver(inventory)
         .verifier(state.verifier.clone())
@@ -105,18 +113,19 @@ pub async fn control_node(
     Ok(node)
 }
 
-/// An agent node for the hosts of an inventory.
+/// An agent node for the hosts of an inventory, those that are reached over SSH among them.
 ///
 /// # Errors
 ///
 /// When what was left unfinished cannot be taken up.
 pub async fn agent_node(
     inventory: Inventory,
+    ssh: SshHosts,
     state: &State,
 ) -> Result<AgentNode, Box<dyn Error + Send + Sync>> {
     let node = AgentNode::builder()
         .resolver(inventory)
-        .executor(release_executor(state)?)
+        .executor(release_executor(ssh, state)?)
         .queue(Arc::clone(&state.queue))
         .journal(Arc::clone(&state.journal))
         .build()

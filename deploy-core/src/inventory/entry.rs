@@ -2,11 +2,9 @@
 
 use serde::Serialize;
 
-use super::HostPattern;
-use crate::document::{Decode, Node, Value, deserialize_by_decode};
-use crate::model::{
-    AgentName, BusinessName, Endpoint, HostAddress, HostName, HostPath, ProjectName, Tag,
-};
+use super::{HostPattern, RootTemplate};
+use crate::document::{Decode, Node, Table, Value, deserialize_by_decode};
+use crate::model::{AgentName, BusinessName, Endpoint, HostAddress, HostName, ProjectName, Tag};
 
 /// Where an agent, and the hosts it manages, are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -127,7 +125,7 @@ pub struct Project {
     /// The hosts that it has. Written as one pattern or as a list.
     pub hosts: Vec<HostPattern>,
     /// Where its releases live on each host.
-    pub root: HostPath,
+    pub root: RootTemplate,
 }
 
 impl Decode for Project {
@@ -135,19 +133,27 @@ impl Decode for Project {
         let mut table = node.table()?;
         let business = table.required("business");
         let name = table.required("name");
-        let hosts = match table.node("hosts") {
-            Some(node) if matches!(node.value(), Value::Text(_)) => {
-                HostPattern::decode(&node).map(|pattern| vec![pattern])
-            }
-            Some(node) => Vec::decode(&node),
-            None => {
-                table.fault("hosts", "nothing", "a value: it is required");
-                None
-            }
-        };
+        let hosts = one_or_more(&mut table, "hosts");
+        if matches!(hosts, Some(None)) {
+            table.fault("hosts", "nothing", "a value: it is required");
+        }
         let root = table.required("root");
         table.finish();
-        Some(Self { business: business?, name: name?, hosts: hosts?, root: root? })
+        Some(Self { business: business?, name: name?, hosts: hosts??, root: root? })
+    }
+}
+
+/// Reads a key that holds a list, or the one item of it as a text.
+pub(super) fn one_or_more<T: Decode>(
+    table: &mut Table<'_>,
+    key: &'static str,
+) -> Option<Option<Vec<T>>> {
+    match table.node(key) {
+        None => Some(None),
+        Some(node) if matches!(node.value(), Value::Text(_)) => {
+            T::decode(&node).map(|item| Some(vec![item]))
+        }
+        Some(node) => Vec::decode(&node).map(Some),
     }
 }
 

@@ -1,1 +1,17 @@
-//! The tests of deploy-ssh against real servers.
+//! The tests of deploy-ssh against real servers, and against OpenSSH's own programs.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod hostile;
+mod jumps;
+mod known_hosts;
+mod logins;
+mod releases;
+mod running;
+mod scripted;
+mod shells;
+mod ssh_config;
+mod stopping;
+mod streams;
+mod sudo;
+mod support;

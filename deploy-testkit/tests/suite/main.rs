@@ -8,4 +8,5 @@ mod broken_queues;
 mod engine;
 mod fakes;
 mod retention;
+mod ssh_fleet;
 mod virtual_clock;

@@ -4,4 +4,8 @@
 
 mod bot;
 mod crash;
+#[cfg(feature = "ssh")]
+mod ssh;
+#[cfg(not(feature = "ssh"))]
+mod without_ssh;
 mod world;

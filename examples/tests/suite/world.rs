@@ -162,13 +162,21 @@ impl World {
 
     /// Writes `inventory.toml`, which leads to an agent at an address.
     pub(crate) fn lead_to(&self, address: SocketAddr) {
-        let host =
-            |n| format!("[[host]]\nname = \"h{n}\"\naddress = \"127.0.0.1\"\nagent = \"east\"\n\n");
-        let hosts: String = (1..=self.hosts).map(host).collect();
+        let names: Vec<_> = (1..=self.hosts).map(|number| format!("h{number}")).collect();
+        self.lead_to_hosts(address, &names, Path::new("/srv/app"));
+    }
+
+    /// The same for hosts with these names, on which the project lives at a path.
+    pub(crate) fn lead_to_hosts(&self, address: SocketAddr, names: &[String], root: &Path) {
+        let host = |name: &String| {
+            format!("[[host]]\nname = \"{name}\"\naddress = \"127.0.0.1\"\nagent = \"east\"\n\n")
+        };
+        let hosts: String = names.iter().map(host).collect();
         let agent = format!(
             "[[agent]]\nname = \"east\"\nendpoint = \"http://{address}\"\ntoken_file = \"agent.token\"\n\n"
         );
-        self.write("inventory.toml", &(agent + &hosts + PROJECT));
+        let project = PROJECT.replace("/srv/app", &root.display().to_string());
+        self.write("inventory.toml", &(agent + &hosts + &project));
     }
 
     /// Writes a request for a version of the package.

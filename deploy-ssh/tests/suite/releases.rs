@@ -1,0 +1,1 @@
+//! Whole releases over SSH.

@@ -1,0 +1,76 @@
+//! Building a connector: the one place where settings become one.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use deploy_core::inventory::{SshSecrets, SshSettings};
+use deploy_core::model::Endpoint;
+use deploy_ssh::{Auth, Become, HostKeys, JumpHost, SshConnector};
+
+use super::chain;
+use super::keys::Keys;
+
+/// What hosts have in common whose connections share one connector, and so its limits.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Common {
+    pub(super) identities: Vec<PathBuf>,
+    pub(super) agent: Option<PathBuf>,
+    pub(super) keys: Keys,
+    pub(super) jumps: Vec<Jump>,
+}
+
+/// A host to go through, with what the ssh config has for it alone.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Jump {
+    pub(super) endpoint: Endpoint,
+    pub(super) identities: Vec<PathBuf>,
+    pub(super) keys: Option<Keys>,
+}
+
+/// Builds it.
+pub(super) fn build(
+    settings: &SshSettings,
+    secrets: &SshSecrets,
+    common: &Common,
+) -> Result<SshConnector, String> {
+    let mut builder = SshConnector::builder().host_keys(HostKeys::new(common.keys.clone()));
+    for path in &common.identities {
+        builder = builder.auth(key_file(path, secrets)?);
+    }
+    if let Some(agent) = &common.agent {
+        builder = builder.auth(Auth::agent(agent));
+    }
+    if let Some(password) = &secrets.password {
+        builder = builder
+            .auth(Auth::password(password.clone()))
+            .auth(Auth::interactive_password(password.clone()));
+    }
+    if let Some(user) = &settings.sudo {
+        let other = Become::sudo(user);
+        builder = builder.run_as(match &secrets.sudo_password {
+            Some(password) => other.with_password(password.clone()),
+            None => other,
+        });
+    }
+    for Jump { endpoint, identities, keys } in &common.jumps {
+        // What is not set for it is as it is set for the hosts.
+        let mut jump = JumpHost::new(endpoint.clone());
+        for path in identities {
+            jump = jump.auth(key_file(path, secrets)?);
+        }
+        if let Some(keys) = keys {
+            jump = jump.host_keys(HostKeys::new(keys.clone()));
+        }
+        builder = builder.jump(jump);
+    }
+    builder.build().map_err(|error| chain(&error))
+}
+
+fn key_file(path: &Path, secrets: &SshSecrets) -> Result<Auth, String> {
+    let read = File::open(path);
+    read.map_err(|error| format!("the key {} cannot be read: {error}", path.display()))?;
+    Ok(match &secrets.passphrase {
+        Some(passphrase) => Auth::encrypted_key_file(path, passphrase.clone()),
+        None => Auth::key_file(path),
+    })
+}

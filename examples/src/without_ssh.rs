@@ -1,0 +1,56 @@
+//! A build that reaches no host over SSH says so before anything begins.
+
+use async_trait::async_trait;
+use deploy_core::model::{HostName, Target};
+use deploy_core::{ConnectError, Connector, Context, Inventory, Session};
+
+use crate::ssh_options::{SshOptions, SshUnusable, ssh_hosts};
+
+/// The hosts of an inventory that are reached over SSH: none.
+#[derive(Clone, Debug, Default)]
+pub struct SshHosts(());
+
+impl SshHosts {
+    /// No hosts.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(())
+    }
+
+    /// Refuses an inventory with such hosts.
+    ///
+    /// # Errors
+    ///
+    /// Names the feature that is needed for them.
+    pub fn of(inventory: &Inventory, _options: &SshOptions) -> Result<Self, SshUnusable> {
+        let hosts: Vec<_> = ssh_hosts(inventory).map(|host| host.name.as_str()).collect();
+        if hosts.is_empty() {
+            return Ok(Self::none());
+        }
+        Err(SshUnusable(vec![format!(
+            "{}: this program was built without the feature \"ssh\": \
+             cargo run --example release_bot --features ssh -- …",
+            hosts.join(", ")
+        )]))
+    }
+
+    /// The types of the keys that are known of a host: `None` for one that is not reached over SSH.
+    #[must_use]
+    pub fn known_keys(&self, _host: &HostName) -> Option<Vec<String>> {
+        None
+    }
+}
+
+#[async_trait]
+impl Connector for SshHosts {
+    async fn connect(
+        &self,
+        _cx: Context,
+        target: Target,
+    ) -> Result<Box<dyn Session>, ConnectError> {
+        Err(ConnectError::Unsupported {
+            endpoint: target.endpoint.to_string(),
+            allowed: "none, without the feature \"ssh\",".to_owned(),
+        })
+    }
+}
