@@ -14,8 +14,9 @@ use socket2::SockRef;
 
 /// What libssh2 says when a call is to be repeated.
 const AGAIN: i32 = -37;
-/// What it says when the server took none of what was shown to it, or wants more.
-const REFUSALS: [i32; 5] = [-16, -18, -19, -33, -48];
+/// What it says when a key cannot be used, an agent is not there, or the server took none of what was shown
+/// to it.
+const REFUSALS: [i32; 6] = [-16, -18, -19, -33, -42, -48];
 
 /// Why libssh2 could not do what it was asked for. Its texts hold no secret.
 #[derive(Debug)]

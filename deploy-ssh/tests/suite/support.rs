@@ -158,8 +158,12 @@ fn serve(stream: TcpStream, words: &[String], config: &Path, log: &Path) -> Chil
 
 /// Makes a key, encrypted with a passphrase unless that is empty.
 pub(crate) fn make_key(path: &Path, passphrase: &str) {
+    make_key_of("ed25519", "256", path, passphrase);
+}
+
+pub(crate) fn make_key_of(kind: &str, bits: &str, path: &Path, passphrase: &str) {
     let made = Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", passphrase, "-f"])
+        .args(["-q", "-t", kind, "-b", bits, "-N", passphrase, "-f"])
         .arg(path)
         .status()
         .expect("apt-get install openssh-client");
