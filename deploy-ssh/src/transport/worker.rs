@@ -213,6 +213,9 @@ impl Worker {
         if !woken.is_empty() {
             self.waker.clear();
         }
+        if host.contains(PollFlags::IN) {
+            self.wire.acknowledge();
+        }
         if idle && host.intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR) {
             return Err("the host closed the connection".to_owned());
         }
