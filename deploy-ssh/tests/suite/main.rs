@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod hostile;
 mod jumps;
 mod known_hosts;

@@ -39,17 +39,17 @@ async fn a_flood_of_errors_does_not_hold_up_the_input() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_commands_run_over_one_session_at_the_same_time() {
-    let sshd = Sshd::with("MaxSessions 100");
+    let sshd = Sshd::start();
     let session = sshd.session().await;
     // Each waits for all: none ends unless all run at once.
     let directory = sshd.path("meeting");
     std::fs::create_dir(&directory).unwrap();
-    let runs = (0..20).map(|number| {
+    let runs = (0..8).map(|number| {
         let meeting = directory.display().to_string();
         let session = &session;
         async move {
             let script = format!(
-                "touch {meeting}/{number}; while [ $(ls {meeting} | wc -l) -lt 20 ]; do sleep 0.05; done; \
+                "touch {meeting}/{number}; while [ $(ls {meeting} | wc -l) -lt 8 ]; do sleep 0.05; done; \
                  cat; exit {number}"
             );
             let input = noise(100_000 + number);
@@ -176,4 +176,21 @@ async fn a_script_may_be_longer_than_any_command_line() {
         format!("cat >/dev/null <<'EOF'\n{}EOF\ncat\n", "0123456789abcdef\n".repeat(250_000));
     let ran = run(&session, &script, b"in".to_vec()).await;
     assert_eq!((ran.exit.unwrap(), ran.stdout.as_slice()), (Exit::Exited(0), &b"in"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_exchanged_again_in_the_middle_change_nothing() {
+    let sshd = Sshd::with("RekeyLimit 1M");
+    let session = sshd.session().await;
+    let input = noise(10 << 20);
+    let (one, other) = tokio::join!(
+        run(&session, "cat", input.clone()),
+        run(&session, "tee /dev/stderr", input.clone())
+    );
+    assert_eq!((one.exit.unwrap(), other.exit.unwrap()), (Exit::Exited(0), Exit::Exited(0)));
+    for (name, got) in [("cat", &one.stdout), ("out", &other.stdout), ("err", &other.stderr)] {
+        let differs = got.iter().zip(&input).position(|(got, sent)| got != sent);
+        assert!(*got == input, "{name}: {} of {} bytes, {differs:?}", got.len(), input.len());
+    }
+    assert!(sshd.log().matches("rekey").count() > 5, "{}", sshd.log());
 }

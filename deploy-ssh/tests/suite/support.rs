@@ -112,15 +112,18 @@ impl Sshd {
 
     /// Kills what serves the connections.
     pub(crate) fn kill(&self) {
-        for child in self.children.lock().unwrap().iter_mut() {
+        self.signal("KILL");
+    }
+
+    /// Signals what serves the connections, and nothing that was started over them.
+    pub(crate) fn signal(&self, name: &str) {
+        for child in self.children.lock().unwrap().iter() {
             for pid in descendants(child.id()) {
-                if fs::read_to_string(format!("/proc/{pid}/comm"))
-                    .is_ok_and(|name| name.trim() == "sshd")
-                {
-                    signal(pid, "KILL");
+                let comm = fs::read_to_string(format!("/proc/{pid}/comm"));
+                if comm.is_ok_and(|comm| comm.trim() == "sshd") {
+                    signal(pid, name);
                 }
             }
-            let _ = child.kill();
         }
     }
 }
@@ -158,8 +161,12 @@ fn serve(stream: TcpStream, words: &[String], config: &Path, log: &Path) -> Chil
 
 /// Makes a key, encrypted with a passphrase unless that is empty.
 pub(crate) fn make_key(path: &Path, passphrase: &str) {
+    make_key_of("ed25519", "256", path, passphrase);
+}
+
+pub(crate) fn make_key_of(kind: &str, bits: &str, path: &Path, passphrase: &str) {
     let made = Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", passphrase, "-f"])
+        .args(["-q", "-t", kind, "-b", bits, "-N", passphrase, "-f"])
         .arg(path)
         .status()
         .expect("apt-get install openssh-client");
