@@ -191,9 +191,9 @@ async fn a_second_opener_is_told_who_has_the_store() {
 #[tokio::test]
 async fn a_newer_format_and_a_foreign_directory_are_left_as_they_are() {
     let newer = tempfile::tempdir().unwrap();
-    fs::write(newer.path().join("FORMAT"), "deploy-queue store, format 2\n").unwrap();
+    fs::write(newer.path().join("FORMAT"), "deploy-queue store, format 3\n").unwrap();
     let opened = open(newer.path()).await;
-    assert!(matches!(opened, Err(OpenError::NewerFormat { found: 2, known: 1, .. })));
+    assert!(matches!(opened, Err(OpenError::NewerFormat { found: 3, known: 2, .. })));
     let foreign = tempfile::tempdir().unwrap();
     fs::write(foreign.path().join("thesis.txt"), "chapter 1").unwrap();
     let opened = open(foreign.path()).await;
