@@ -30,12 +30,14 @@ pub(crate) struct Options {
     /// Where the files are made.
     directory: PathBuf,
     parts: Vec<String>,
+    /// Only open this store, and say what that costs: how `size` runs another process.
+    open: Option<PathBuf>,
 }
 
 impl Options {
     fn read() -> Result<Self, AnyError> {
         let directory = std::env::temp_dir();
-        let mut options = Self { quick: false, directory, parts: Vec::new() };
+        let mut options = Self { quick: false, directory, parts: Vec::new(), open: None };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             match word.as_str() {
@@ -43,6 +45,7 @@ impl Options {
                 "--bench" => {}
                 "--quick" => options.quick = true,
                 "--directory" => options.directory = words.next().ok_or("which directory?")?.into(),
+                "--open" => options.open = Some(words.next().ok_or("which store?")?.into()),
                 "speed" | "queued" | "wake" | "size" | "idle" => options.parts.push(word),
                 _ => return Err(format!("unknown: {word}; see the head of the bench").into()),
             }
@@ -69,6 +72,9 @@ fn main() -> Result<(), AnyError> {
     let options = Options::read()?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
+        if let Some(store) = &options.open {
+            return parts::open(store).await;
+        }
         if options.wants("speed") {
             parts::speed(&options).await?;
         }

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use deploy_core::model::Timestamp;
 use redb::{AccessGuard, Database, ReadableTable, WriteTransaction};
 
 use super::error::{OpenError, StoreError};
@@ -16,7 +17,7 @@ use crate::ledger::{Change, Fingerprint, Ledger, Limits};
 
 /// How much of the database is kept in memory, in bytes: its inner pages for a million tasks, and
 /// not the payloads, which are read once.
-const CACHE: usize = 32 * 1024 * 1024;
+const CACHE: usize = 16 * 1024 * 1024;
 
 /// A store that was opened and read.
 pub(super) struct Loaded {
@@ -51,6 +52,7 @@ pub(super) fn load(
     mark: Mark,
     log: Option<&[u8]>,
     limits: Limits,
+    now: Timestamp,
 ) -> Result<Loaded, OpenError> {
     // The database panics on some kinds of damage.
     let loaded = catch_unwind(AssertUnwindSafe(|| {
@@ -59,7 +61,7 @@ pub(super) fn load(
             .set_check_integrity_on_open(true)
             .open(database);
         let opened = opened.map_err(|error| OpenError::database(directory, error.into()))?;
-        let read = recover(&opened, mark, log, limits);
+        let read = recover(&opened, mark, log, limits, now);
         let (meta, read) = read.map_err(|error| OpenError::store(directory, error))?;
         Ok(Loaded { database: opened, meta, read })
     }));
@@ -76,6 +78,7 @@ fn recover(
     mark: Mark,
     log: Option<&[u8]>,
     limits: Limits,
+    now: Timestamp,
 ) -> Result<(Meta, Read), StoreError> {
     let transaction = transaction(database)?;
     let mut meta = read_meta(&transaction)?;
@@ -95,7 +98,7 @@ fn recover(
     let meta = Meta { commits: meta.commits + 1, openings: meta.openings + 1 };
     pending.fill(&transaction, meta).map_err(StoreError::database)?;
     drop(pending);
-    let read = read(&transaction, meta, limits)?;
+    let read = read(&transaction, meta, limits, now)?;
     transaction.commit().map_err(StoreError::database)?;
     Ok((meta, read))
 }
@@ -110,7 +113,12 @@ fn read_meta(transaction: &WriteTransaction) -> Result<Meta, StoreError> {
 }
 
 /// Reads the tasks, and what the journal knows of each.
-fn read(transaction: &WriteTransaction, meta: Meta, limits: Limits) -> Result<Read, StoreError> {
+fn read(
+    transaction: &WriteTransaction,
+    meta: Meta,
+    limits: Limits,
+    now: Timestamp,
+) -> Result<Read, StoreError> {
     // Each opening numbers its claims anew, so that no lease of an earlier one is taken for ours.
     let mut ledger = Ledger::new(limits, (u64::from(meta.openings) << 32) + 1);
     let states = transaction.open_table(STATES).map_err(StoreError::database)?;
@@ -134,6 +142,8 @@ fn read(transaction: &WriteTransaction, meta: Meta, limits: Limits) -> Result<Re
             }
         }
         ledger.restore(order, &task, Fingerprint::of(&task), state);
+        // At once, so that those which are due take no room among those which are not.
+        ledger.tick(now);
         last_order = order;
     }
     let mut catalog = Catalog::default();

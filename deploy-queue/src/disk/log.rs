@@ -21,7 +21,7 @@ const HEAD: usize = 8 + 4 + 8 + 8;
 
 /// The file is not cut below this length, in bytes, and is written over from its beginning when it
 /// has grown beyond it: what is there already needs no new blocks, so that a sync is cheaper.
-pub(super) const LIMIT: u64 = 16 * 1024 * 1024;
+pub(super) const LIMIT: u64 = 8 * 1024 * 1024;
 
 /// The open log.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use super::rows::{self, CARDS, EVENTS, META, META_KEY, Meta, STATES, TASKS};
 use crate::catalog::Card;
 
 /// So many changes are brought into the database at the latest, so that nobody waits long for it.
-const MOST: usize = 16 * 1024;
+const MOST: usize = 8 * 1024;
 
 /// What the log has made of the rows of the database: the new ones, and those that are gone.
 ///

@@ -82,7 +82,8 @@ impl DiskStore {
         let directory = Directory::lock(path)?;
         let files = directory.prepare(load::make)?;
         let log = files.log.as_deref();
-        let loaded = load::load(path, &directory.database(), files.mark, log, config.limits())?;
+        let (database, now) = (directory.database(), config.clock.now());
+        let loaded = load::load(path, &database, files.mark, log, config.limits(), now)?;
         let log = directory.log(files.log)?;
         let failed = |error| OpenError::io(path, error);
         let (commits, read) = (loaded.meta.commits, loaded.read);
