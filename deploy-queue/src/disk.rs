@@ -2,6 +2,7 @@
 
 mod admin;
 mod cause;
+mod compact;
 mod directory;
 mod error;
 mod journal;

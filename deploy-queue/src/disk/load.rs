@@ -6,6 +6,7 @@ use std::path::Path;
 use deploy_core::model::Timestamp;
 use redb::{AccessGuard, Database, ReadableTable, WriteTransaction};
 
+use super::compact;
 use super::error::{OpenError, StoreError};
 use super::log;
 use super::mark::Mark;
@@ -32,6 +33,8 @@ pub(super) struct Read {
     pub(super) catalog: Catalog,
     /// The order of the last push.
     pub(super) last_order: u64,
+    /// The size of the rows that were read.
+    bytes: u64,
 }
 
 /// Makes an empty database.
@@ -60,9 +63,12 @@ pub(super) fn load(
             .set_cache_size(CACHE)
             .set_check_integrity_on_open(true)
             .open(database);
-        let opened = opened.map_err(|error| OpenError::database(directory, error.into()))?;
-        let read = recover(&opened, mark, log, limits, now);
-        let (meta, read) = read.map_err(|error| OpenError::store(directory, error))?;
+        let mut opened = opened.map_err(|error| OpenError::database(directory, error.into()))?;
+        let failed = |error| OpenError::store(directory, error);
+        let (meta, read) = recover(&opened, mark, log, limits, now).map_err(failed)?;
+        if compact::is_due(&opened, database, read.bytes).map_err(failed)? {
+            compact::compact(&mut opened).map_err(failed)?;
+        }
         Ok(Loaded { database: opened, meta, read })
     }));
     loaded.unwrap_or_else(|_| {
@@ -124,11 +130,12 @@ fn read(
     let states = transaction.open_table(STATES).map_err(StoreError::database)?;
     let mut states = states.iter().map_err(StoreError::database)?.peekable();
     let tasks = transaction.open_table(TASKS).map_err(StoreError::database)?;
-    let mut last_order = 0;
+    let (mut last_order, mut bytes) = (0, 0);
     for entry in tasks.iter().map_err(StoreError::database)? {
         let (order, row) = entry.map_err(StoreError::database)?;
         let order = order.value();
         let (task, due) = rows::decode_task(order, row.value())?;
+        bytes += row.value().len() as u64;
         let mut state = Change::Waits { order, due, attempts: 0 };
         // Both tables are in the same order.
         let here = |state: &Result<(AccessGuard<'_, u64>, _), _>| match state {
@@ -150,8 +157,9 @@ fn read(
     let cards = transaction.open_table(CARDS).map_err(StoreError::database)?;
     for entry in cards.iter().map_err(StoreError::database)? {
         let (task, row) = entry.map_err(StoreError::database)?;
+        bytes += row.value().len() as u64;
         let (task, card) = rows::decode_card(task.value(), row.value())?;
         catalog.put(task, card);
     }
-    Ok(Read { ledger, catalog, last_order })
+    Ok(Read { ledger, catalog, last_order, bytes })
 }
