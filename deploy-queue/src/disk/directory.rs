@@ -25,7 +25,7 @@ const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "LOCK";
 const MARK_FILE: &str = "MARK";
 const DATABASE_FILE: &str = "store.redb";
-const LOG_FILE: &str = "log";
+const LOG_FILE: &str = "store.log";
 
 /// A database that is being made.
 const NEW_DATABASE_FILE: &str = "store.redb.new";
@@ -213,7 +213,7 @@ fn check_format(path: &Path) -> Result<Option<u32>, OpenError> {
                     || name == LOG_FILE
                     || name == NEW_DATABASE_FILE
                     || name == "MARK.new"
-                    || name == "log.new"
+                    || name == "store.log.new"
                     || name == "FORMAT.new"
             };
             for entry in fs::read_dir(path).map_err(failed)? {

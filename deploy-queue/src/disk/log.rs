@@ -145,3 +145,86 @@ fn checksum(salt: [u8; 8], group: &[u8]) -> u32 {
     hasher.update(group);
     hasher.finalize()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Appends groups of such sizes, numbered on from `first`, and gives the file's content.
+    fn write(log: &mut Log, first: u64, sizes: &[usize]) -> Vec<u8> {
+        let mut buffer = Vec::new();
+        for (number, size) in (first..).zip(sizes) {
+            Log::begin(&mut buffer);
+            buffer.extend(vec![7; *size]);
+            log.append(number, &mut buffer).unwrap();
+        }
+        let mut content = vec![0; usize::try_from(log.file.metadata().unwrap().len()).unwrap()];
+        log.file.read_exact_at(&mut content, 0).unwrap();
+        content
+    }
+
+    fn new_log() -> Log {
+        let content = Log::new_content();
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&content, 0).unwrap();
+        Log::reuse(file, &content).unwrap()
+    }
+
+    fn numbers(content: &[u8], after: u64) -> Result<Vec<u64>, StoreError> {
+        Ok(groups(content, after)?.into_iter().map(|(number, _)| number).collect())
+    }
+
+    #[test]
+    fn a_group_that_is_cut_at_any_byte_is_the_end_when_it_is_the_last() {
+        let whole = write(&mut new_log(), 5, &[100, 0, 300]);
+        let last = ALIGNMENT + 128 + 64;
+        assert_eq!(numbers(&whole, 4).unwrap(), [5, 6, 7]);
+        // The padding behind the body says nothing.
+        for length in last..last + HEAD + 300 {
+            assert_eq!(numbers(&whole[..length], 4).unwrap(), [5, 6], "{length}");
+        }
+        assert_eq!(numbers(&whole, 6).unwrap(), [7]);
+        assert!(numbers(&whole, 7).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_flipped_bit_before_the_last_group_is_damage_and_in_the_last_one_the_end() {
+        let whole = write(&mut new_log(), 1, &[40, 40, 40]);
+        for bit in 0..(ALIGNMENT + 3 * 128) * 8 {
+            let mut damaged = whole.clone();
+            // Bodies of 40 bytes and heads of 28 have 60 bytes of padding behind them.
+            let (byte, place) = (bit / 8, (bit / 8) % 128);
+            let Some(byte) = damaged.get_mut(byte) else { continue };
+            *byte ^= 1 << (bit % 8);
+            let found = numbers(&damaged, 0);
+            let padding = if bit / 8 < 64 { bit / 8 >= 28 } else { (4..64).contains(&place) };
+            match bit / 8 {
+                _ if padding => assert_eq!(found.unwrap(), [1, 2, 3], "bit {bit}"),
+                at if at < 64 + 2 * 128 => assert!(found.is_err(), "bit {bit}: {found:?}"),
+                _ => assert_eq!(found.unwrap(), [1, 2], "bit {bit}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_log_that_began_anew_left_behind_is_not_taken_for_new() {
+        let mut log = new_log();
+        write(&mut log, 1, &[40; 6]);
+        log.rewind().unwrap();
+        let content = write(&mut log, 8, &[40, 40]);
+        assert_eq!(numbers(&content, 7).unwrap(), [8, 9]);
+        // Neither behind a group that is not whole.
+        let mut torn = content;
+        torn[ALIGNMENT + 128 + HEAD] ^= 1;
+        assert_eq!(numbers(&torn, 7).unwrap(), [8]);
+    }
+
+    #[test]
+    fn a_log_that_does_not_go_on_where_the_database_ends_is_damage() {
+        let content = write(&mut new_log(), 5, &[40, 40]);
+        assert!(matches!(numbers(&content, 3), Err(StoreError::Corrupt { .. })));
+        let other = Log::new_content();
+        let foreign = [&other[..ALIGNMENT], &content[ALIGNMENT..]].concat();
+        assert!(numbers(&foreign, 4).unwrap().is_empty());
+    }
+}

@@ -26,6 +26,14 @@ pub(super) enum Row {
 }
 
 impl Row {
+    /// About how many bytes it has.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Task { row, .. } | Self::State { row, .. } | Self::Event { row, .. } => row.len(),
+            Self::Gone { .. } | Self::Events { .. } | Self::Card { .. } => 0,
+        }
+    }
+
     /// Appends the change to the body of a group.
     pub(super) fn encode(&self, body: &mut Vec<u8>) {
         let mut head = |kind, order: &u64| {

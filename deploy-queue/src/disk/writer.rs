@@ -24,6 +24,12 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// How many messages are committed together at most, so that the first does not wait for ever.
 const MOST_MESSAGES: usize = 4096;
 
+/// How many bytes of rows are committed together at most, beyond the last message.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+
+/// How many bytes are kept to put the next group together.
+const MOST_BUFFER: usize = 1024 * 1024;
+
 /// The thread's state.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -46,6 +52,7 @@ pub(super) struct Writer {
 #[derive(Debug, Default)]
 struct Batch {
     rows: Vec<Row>,
+    bytes: usize,
     answers: Vec<oneshot::Sender<Result<(), StoreError>>>,
     fetch: bool,
     close: Option<oneshot::Sender<()>>,
@@ -106,6 +113,9 @@ impl Writer {
             }
         }
         for _ in 1..MOST_MESSAGES {
+            if batch.bytes >= MOST_BYTES {
+                break;
+            }
             match self.inbox.try_recv() {
                 Ok(message) if batch.close.is_none() => batch.add(message),
                 _ => break,
@@ -135,6 +145,8 @@ impl Writer {
         rows.iter().for_each(|row| row.encode(&mut self.buffer));
         let commits = self.meta.commits + 1;
         self.log.append(commits, &mut self.buffer).map_err(StoreError::disk)?;
+        // What one large group took is not kept for the small ones.
+        self.buffer.shrink_to(MOST_BUFFER);
         self.meta.commits = commits;
         self.shared.committed(rows);
         Mark { commits }.write(&self.mark).map_err(StoreError::disk)
@@ -180,6 +192,7 @@ impl Batch {
     fn add(&mut self, message: Message) {
         match message {
             Message::Rows { rows, answer } => {
+                self.bytes += rows.iter().map(Row::size).sum::<usize>();
                 self.rows.extend(rows);
                 self.answers.extend(answer);
             }
