@@ -12,6 +12,7 @@ use super::error::StoreError;
 use super::log::Log;
 use super::mark::Mark;
 use super::outbox::{Message, Outbox};
+use super::pending::Pending;
 use super::row::Row;
 use super::rows::Meta;
 use super::shared::Shared;
@@ -156,7 +157,7 @@ impl Writer {
     /// nothing else is to do.
     fn tidy(&mut self, idle: bool) {
         let tidied = self.shared.check().and_then(|()| {
-            if self.log.is_long() || self.shared.pending(|pending| pending.is_long()) {
+            if self.log.is_long() || self.shared.pending(Pending::is_long) {
                 self.checkpoint()?;
             }
             if idle && self.marked < self.meta.commits {
