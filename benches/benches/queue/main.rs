@@ -12,7 +12,7 @@
 //! Parts, all of them by default: `speed` (push and work on an almost empty queue), `queued` (the same
 //! with 1,000, 100,000 and 1,000,000 tasks queued), `wake` (from push to claim by an idle worker),
 //! `size` (a million tasks: disk, memory, time to open), `idle` (processor time of an open store).
-//! `--quick` does a tenth of everything.
+//! `--quick` does a tenth of the work in each round.
 
 mod floor;
 mod load;
@@ -25,7 +25,7 @@ pub(crate) type AnyError = Box<dyn std::error::Error + Send + Sync>;
 /// What the command line says.
 #[derive(Debug)]
 pub(crate) struct Options {
-    /// Does a tenth of everything.
+    /// Does a tenth of the work in each round.
     quick: bool,
     /// Where the files are made.
     directory: PathBuf,
