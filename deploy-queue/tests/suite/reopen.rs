@@ -139,6 +139,41 @@ async fn a_settlement_and_its_events_are_kept_together_or_not_at_all() {
     store.append(vec![samples::progress(&one, 4, now)]).await.unwrap();
 }
 
+#[tokio::test]
+async fn what_came_before_and_after_the_log_began_anew_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let (journal, now) = (samples::task_id("journal"), VirtualClock::new().now());
+    let request = samples::request(samples::package(b"bytes"));
+    store.append(vec![samples::accepted(&journal, now, request)]).await.unwrap();
+    let tasks = |from: usize| (from..from + 5_000).map(|number| task(&format!("task-{number}")));
+    // More changes than the log holds before they are brought into the database, twice.
+    for from in [0, 5_000, 10_000, 15_000] {
+        store.push_many(tasks(from).collect()).await.unwrap();
+    }
+    store.append(vec![samples::progress(&journal, 2, now)]).await.unwrap();
+    // The first is in the database, and the last in the log.
+    assert_eq!(claim(&store).await.task, task("task-0"));
+    assert!(store.withdraw(samples::task_id("task-1")).await.unwrap());
+    assert!(store.withdraw(samples::task_id("task-19999")).await.unwrap());
+    let read = async |store: &DiskStore| {
+        let events = store.read(journal.clone(), Sequence::START, 10).await.unwrap();
+        events.iter().map(|event| event.sequence.number()).collect::<Vec<_>>()
+    };
+    assert_eq!(read(&store).await, [1, 2]);
+    // As a process leaves it that is killed.
+    let killed = tempfile::tempdir().unwrap();
+    copy(directory.path(), killed.path());
+    drop(store);
+    for path in [directory.path(), killed.path()] {
+        let store = open(path).await;
+        assert_eq!(store.statistics().await.unwrap().ready, 19_998);
+        assert_eq!(claim(&store).await.task, task("task-0"));
+        assert_eq!(store.find(samples::task_id("task-1")).await.unwrap(), None);
+        assert_eq!(read(&store).await, [1, 2]);
+    }
+}
+
 fn golden(format: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format)
 }
