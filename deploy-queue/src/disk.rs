@@ -2,11 +2,16 @@
 
 mod admin;
 mod cause;
+mod compact;
 mod directory;
 mod error;
 mod journal;
 mod load;
+mod log;
 mod mark;
+mod outbox;
+mod pending;
+mod row;
 mod rows;
 mod shared;
 mod store;

@@ -4,15 +4,16 @@
 //! reads a clock, or keeps a task's content: the memory and the disk queue share it.
 
 mod entry;
+mod ids;
 mod intake;
 mod look;
 #[cfg(test)]
 mod model_test;
+mod moment;
 mod operate;
 mod ready;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use deploy_core::model::{TaskId, Timestamp};
@@ -21,7 +22,9 @@ use deploy_core::{Failure, FailureCode, LeaseToken, QueueError, Settlement};
 use crate::config::Backoff;
 pub(crate) use entry::{Change, Death, Fingerprint, Leased};
 use entry::{Entry, Lease, Place};
+use ids::Ids;
 pub(crate) use look::DeadTask;
+use moment::Moment;
 use ready::Ready;
 
 /// The limits of a ledger.
@@ -39,12 +42,13 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     limits: Limits,
-    tasks: HashMap<u64, Entry>,
-    orders: HashMap<Arc<TaskId>, u64>,
+    /// A tree, and not a hash table, which would double in size when it is large already.
+    tasks: BTreeMap<u64, Box<Entry>>,
+    ids: Ids,
     ready: Ready,
-    delayed: BTreeSet<(Timestamp, u64)>,
+    delayed: BTreeSet<(Moment, u64)>,
     leases: BTreeSet<(Timestamp, u64)>,
-    dead: BTreeMap<Arc<TaskId>, u64>,
+    dead: BTreeMap<TaskId, u64>,
     next_order: u64,
     next_claim: u64,
 }
@@ -54,8 +58,8 @@ impl Ledger {
     pub(crate) fn new(limits: Limits, next_claim: u64) -> Self {
         Self {
             limits,
-            tasks: HashMap::new(),
-            orders: HashMap::new(),
+            tasks: BTreeMap::new(),
+            ids: Ids::default(),
             ready: Ready::default(),
             delayed: BTreeSet::new(),
             leases: BTreeSet::new(),
@@ -88,7 +92,7 @@ impl Ledger {
 
     fn tick_delayed(&mut self, now: Timestamp) {
         while let Some(&(due, order)) = self.delayed.first()
-            && due <= now
+            && due <= now.into()
         {
             self.delayed.remove(&(due, order));
             if let Some(entry) = self.tasks.get_mut(&order) {
@@ -100,8 +104,8 @@ impl Ledger {
 
     /// When something changes by the mere passing of time.
     pub(crate) fn next_tick(&self) -> Option<Timestamp> {
-        let first = |times: &BTreeSet<(Timestamp, u64)>| times.first().map(|(at, _)| *at);
-        first(&self.delayed).into_iter().chain(first(&self.leases)).min()
+        let due = self.delayed.first().map(|(at, _)| Timestamp::from(*at));
+        due.into_iter().chain(self.leases.first().map(|(at, _)| *at)).min()
     }
 
     /// Says whether any task can be claimed.
@@ -129,11 +133,11 @@ impl Ledger {
         let until = now.plus(lease);
         self.leases.insert((until, order));
         entry.attempts = entry.attempts.saturating_add(1);
-        let (due, attempts) = (entry.due, entry.attempts);
+        let (due, attempts) = (entry.due.into(), entry.attempts);
         entry.place = Place::Claimed(Box::new(Lease { number, worker: worker.to_owned(), until }));
         Some(Leased {
             order,
-            token: LeaseToken::new((*entry.id).clone(), worker.to_owned(), number),
+            token: LeaseToken::new(entry.id.clone(), worker.to_owned(), number),
             attempt: attempts,
             change: Change::Waits { order, due, attempts },
         })
@@ -155,7 +159,9 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<(), QueueError> {
         let order = self.leased(token)?;
-        if let Some(Entry { place: Place::Claimed(held), .. }) = self.tasks.get_mut(&order) {
+        if let Some(entry) = self.tasks.get_mut(&order)
+            && let Place::Claimed(held) = &mut entry.place
+        {
             self.leases.remove(&(held.until, order));
             held.until = now.plus(lease);
             self.leases.insert((held.until, order));
@@ -196,7 +202,7 @@ impl Ledger {
 
     /// The task of a lease that has not ended.
     fn leased(&self, token: &LeaseToken) -> Result<u64, QueueError> {
-        let order = self.orders.get(&token.task).copied();
+        let order = self.order(&token.task);
         let held = order.and_then(|order| match &self.tasks.get(&order)?.place {
             Place::Claimed(lease) => Some((order, lease)),
             Place::Ready | Place::Delayed | Place::Dead(_) => None,
@@ -228,10 +234,10 @@ impl Ledger {
     fn wait(&mut self, order: u64, due: Option<Timestamp>, now: Timestamp) -> Change {
         let mut change = Change::Goes { order };
         if let Some(entry) = self.tasks.get_mut(&order) {
-            entry.due = due.unwrap_or(entry.due);
+            entry.due = due.map_or(entry.due, Moment::from);
             entry.place = Place::Delayed;
             self.delayed.insert((entry.due, order));
-            change = Change::Waits { order, due: entry.due, attempts: entry.attempts };
+            change = Change::Waits { order, due: entry.due.into(), attempts: entry.attempts };
         }
         self.tick_delayed(now);
         change
@@ -242,14 +248,19 @@ impl Ledger {
         let entry = self.tasks.get_mut(&order)?;
         let death = Death { failure, at: now };
         entry.place = Place::Dead(Box::new(death.clone()));
-        self.dead.insert(Arc::clone(&entry.id), order);
-        let (due, attempts) = (entry.due, entry.attempts);
+        self.dead.insert(entry.id.clone(), order);
+        let (due, attempts) = (entry.due.into(), entry.attempts);
         Some(Change::Dies { order, due, attempts, death })
+    }
+
+    /// The task with an id.
+    fn order(&self, id: &TaskId) -> Option<u64> {
+        self.ids.find(id, |order| self.tasks.get(&order).is_some_and(|entry| entry.id == *id))
     }
 
     fn forget(&mut self, order: u64) -> Option<Change> {
         let entry = self.tasks.remove(&order)?;
-        self.orders.remove(&entry.id);
+        self.ids.remove(&entry.id, order);
         Some(Change::Goes { order })
     }
 

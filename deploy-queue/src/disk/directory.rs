@@ -8,10 +8,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use super::error::OpenError;
+use super::log::Log;
 use super::mark::Mark;
 
 /// The newest format that is known here.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// The format without a log.
+const WITHOUT_LOG: u32 = 1;
 
 /// What the file `FORMAT` begins with.
 const MAGIC: &str = "deploy-queue store, format ";
@@ -21,9 +25,20 @@ const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "LOCK";
 const MARK_FILE: &str = "MARK";
 const DATABASE_FILE: &str = "store.redb";
+const LOG_FILE: &str = "store.log";
 
 /// A database that is being made.
 const NEW_DATABASE_FILE: &str = "store.redb.new";
+
+/// What is beside the database.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) mark: Mark,
+    /// For the marks to come.
+    pub(super) mark_file: File,
+    /// The content of the log; none in a store of format 1.
+    pub(super) log: Option<Vec<u8>>,
+}
 
 /// The directory of a store, locked for us until it is dropped.
 #[derive(Debug)]
@@ -72,18 +87,19 @@ impl Directory {
     pub(super) fn prepare(
         &self,
         make: impl FnOnce(&Path) -> Result<(), OpenError>,
-    ) -> Result<(), OpenError> {
+    ) -> Result<Files, OpenError> {
         let failed = |error| OpenError::io(&self.path, error);
         let new = self.path.join(NEW_DATABASE_FILE);
-        if !check_format(&self.path)? {
+        let format = check_format(&self.path)?;
+        if format.is_none() {
             if new.exists() {
                 fs::remove_file(&new).map_err(failed)?;
             }
             // Made by us, so that nobody else may read it.
             drop(options().open(&new).map_err(failed)?);
             make(&new)?;
-            self.put(MARK_FILE, &Mark { commits: 1 }.encode()).map_err(failed)?;
-            self.put(FORMAT_FILE, &format!("{MAGIC}{FORMAT}\n")).map_err(failed)?;
+            self.put(MARK_FILE, Mark { commits: 1 }.encode().as_bytes()).map_err(failed)?;
+            self.put_log(&Log::new_content()).map_err(failed)?;
         }
         let missing = |file| OpenError::Missing { path: self.path.clone(), file };
         if !self.database().exists() {
@@ -96,27 +112,55 @@ impl Directory {
         if !self.path.join(MARK_FILE).exists() {
             return Err(missing(MARK_FILE));
         }
-        Ok(())
-    }
-
-    /// Reads the mark, and opens its file for the ones to come.
-    pub(super) fn mark(&self) -> Result<(Mark, File), OpenError> {
-        let failed = |error| OpenError::io(&self.path, error);
-        let mut file = options().open(self.path.join(MARK_FILE)).map_err(failed)?;
-        let mut content = Vec::new();
-        file.read_to_end(&mut content).map_err(failed)?;
+        let log = if format == Some(WITHOUT_LOG) {
+            None
+        } else if self.path.join(LOG_FILE).exists() {
+            Some(self.read(LOG_FILE).map_err(failed)?.1)
+        } else {
+            return Err(missing(LOG_FILE));
+        };
+        let (mark_file, content) = self.read(MARK_FILE).map_err(failed)?;
         let mark = Mark::decode(&content).ok_or_else(|| OpenError::Corrupt {
             path: self.path.clone(),
             source: format!("the file {MARK_FILE} is not what was written").into(),
         })?;
-        Ok((mark, file))
+        Ok(Files { mark, mark_file, log })
+    }
+
+    /// Opens the log, once all of it is in the database. A store without one is given one.
+    pub(super) fn log(&self, read: Option<Vec<u8>>) -> Result<Log, OpenError> {
+        let failed = |error| OpenError::io(&self.path, error);
+        let content = match read {
+            Some(content) => content,
+            None => {
+                let content = Log::new_content();
+                self.put_log(&content).map_err(failed)?;
+                content
+            }
+        };
+        let file = options().open(self.path.join(LOG_FILE)).map_err(failed)?;
+        Log::reuse(file, &content).map_err(|error| OpenError::store(&self.path, error))
+    }
+
+    /// Opens a file, and reads all of it.
+    fn read(&self, name: &str) -> io::Result<(File, Vec<u8>)> {
+        let mut file = options().open(self.path.join(name))?;
+        let mut content = Vec::new();
+        file.read_to_end(&mut content)?;
+        Ok((file, content))
+    }
+
+    /// Makes an empty log, and a store of it and the database.
+    fn put_log(&self, content: &[u8]) -> io::Result<()> {
+        self.put(LOG_FILE, content)?;
+        self.put(FORMAT_FILE, format!("{MAGIC}{FORMAT}\n").as_bytes())
     }
 
     /// Makes a small file, whole or not at all.
-    fn put(&self, name: &str, content: &str) -> io::Result<()> {
+    fn put(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let new = self.path.join(format!("{name}.new"));
         let mut file = options().truncate(true).open(&new)?;
-        file.write_all(content.as_bytes())?;
+        file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&new, self.path.join(name))?;
         sync(&self.path)
@@ -155,8 +199,8 @@ fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Says whether there is a store that we can read, or an empty place for one.
-fn check_format(path: &Path) -> Result<bool, OpenError> {
+/// The format of the store that is there, or none when there is an empty place for one.
+fn check_format(path: &Path) -> Result<Option<u32>, OpenError> {
     let failed = |error| OpenError::io(path, error);
     let not_ours = |found: String| OpenError::NotAStore { path: path.to_owned(), found };
     let content = match fs::read_to_string(path.join(FORMAT_FILE)) {
@@ -166,8 +210,10 @@ fn check_format(path: &Path) -> Result<bool, OpenError> {
             let ours = |name: &str| {
                 name == LOCK_FILE
                     || name == MARK_FILE
+                    || name == LOG_FILE
                     || name == NEW_DATABASE_FILE
                     || name == "MARK.new"
+                    || name == "store.log.new"
                     || name == "FORMAT.new"
             };
             for entry in fs::read_dir(path).map_err(failed)? {
@@ -176,7 +222,7 @@ fn check_format(path: &Path) -> Result<bool, OpenError> {
                     return Err(not_ours(format!("it holds {name:?} and no file {FORMAT_FILE}")));
                 }
             }
-            return Ok(false);
+            return Ok(None);
         }
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             return Err(not_ours(format!("its file {FORMAT_FILE} is not text")));
@@ -185,7 +231,7 @@ fn check_format(path: &Path) -> Result<bool, OpenError> {
     };
     let format = content.strip_prefix(MAGIC).and_then(|rest| rest.strip_suffix('\n'));
     match format.and_then(|format| format.parse().ok()) {
-        Some(FORMAT) => Ok(true),
+        Some(found @ (WITHOUT_LOG | FORMAT)) => Ok(Some(found)),
         Some(found) if found > FORMAT => {
             Err(OpenError::NewerFormat { path: path.to_owned(), found, known: FORMAT })
         }

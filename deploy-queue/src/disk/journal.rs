@@ -1,5 +1,6 @@
 //! The journal of a store.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,10 +9,11 @@ use deploy_core::{Event, Journal, JournalError, JournalQuery, Sequence, TaskSumm
 use redb::ReadableDatabase;
 
 use super::error::StoreError;
+use super::outbox::Answer;
+use super::row::Row;
 use super::rows::{self, EVENTS};
 use super::shared::Shared;
 use super::store::DiskStore;
-use super::writer::{Answer, Row};
 use crate::catalog::Card;
 
 /// The card after some events, and the rows that keep them.
@@ -67,19 +69,26 @@ fn read(
             return Ok(Vec::new());
         }
         let end = after.plus(count);
+        // What leaves here in between is in the database by then.
+        let range = after.number() + 1..=end.number();
+        let pending = shared.pending(|pending| pending.events(task, range));
         let events = shared.read(|database| {
             let transaction = database.begin_read().map_err(StoreError::database)?;
             let table = transaction.open_table(EVENTS).map_err(StoreError::database)?;
             let name = task.as_str();
             let range = (name, after.number() + 1)..=(name, end.number());
             let range = table.range(range).map_err(StoreError::database)?;
-            let mut events = Vec::new();
+            let mut rows = BTreeMap::new();
             for entry in range {
                 let (key, row) = entry.map_err(StoreError::database)?;
-                let number = Sequence::new(key.value().1);
-                events.push(rows::decode_event(task, number, row.value())?);
+                rows.insert(key.value().1, Some(row.value().to_vec()));
             }
-            Ok(events)
+            rows.extend(pending);
+            let rows = rows.into_iter().filter_map(|(number, row)| Some((number, row?)));
+            let event = |(number, row): (u64, Vec<u8>)| {
+                rows::decode_event(task, Sequence::new(number), &row)
+            };
+            rows.map(event).collect::<Result<Vec<_>, _>>()
         })?;
         let events = events.ok_or(JournalError::Closed)?;
         if events.len() as u64 == count {

@@ -3,27 +3,38 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use redb::{Database, ReadableDatabase, ReadableTable};
+use deploy_core::model::Timestamp;
+use redb::{AccessGuard, Database, ReadableTable, WriteTransaction};
 
+use super::compact;
 use super::error::{OpenError, StoreError};
+use super::log;
 use super::mark::Mark;
+use super::pending::{Pending, transaction};
+use super::row::Row;
 use super::rows::{self, CARDS, META, META_KEY, Meta, STATES, TASKS};
-use super::writer;
 use crate::catalog::Catalog;
 use crate::ledger::{Change, Fingerprint, Ledger, Limits};
 
 /// How much of the database is kept in memory, in bytes: its inner pages for a million tasks, and
 /// not the payloads, which are read once.
-const CACHE: usize = 32 * 1024 * 1024;
+const CACHE: usize = 16 * 1024 * 1024;
 
-/// A store that was read.
+/// A store that was opened and read.
 pub(super) struct Loaded {
     pub(super) database: Database,
     pub(super) meta: Meta,
+    pub(super) read: Read,
+}
+
+/// What is kept in memory.
+pub(super) struct Read {
     pub(super) ledger: Ledger,
     pub(super) catalog: Catalog,
     /// The order of the last push.
     pub(super) last_order: u64,
+    /// The size of the rows that were read.
+    bytes: u64,
 }
 
 /// Makes an empty database.
@@ -31,17 +42,20 @@ pub(super) fn make(path: &Path) -> Result<(), OpenError> {
     let failed = |error: redb::Error| OpenError::database(path, error);
     let database = Database::create(path).map_err(|error| failed(error.into()))?;
     let meta = Meta { commits: 1, openings: 0 };
-    let rows = Default::default();
-    writer::write(&database, meta, &[], &rows).map_err(|error| OpenError::store(path, error))?;
+    let written = Pending::default().write(&database, meta);
+    written.map_err(|error| OpenError::store(path, error))?;
     database.close().map_err(|error| failed(error.into()))
 }
 
-/// Opens and reads a database. Every page and every row is checked.
+/// Opens and reads a database and the content of the log in front of it. Every page and every row is
+/// checked.
 pub(super) fn load(
     directory: &Path,
     database: &Path,
     mark: Mark,
+    log: Option<&[u8]>,
     limits: Limits,
+    now: Timestamp,
 ) -> Result<Loaded, OpenError> {
     // The database panics on some kinds of damage.
     let loaded = catch_unwind(AssertUnwindSafe(|| {
@@ -49,8 +63,13 @@ pub(super) fn load(
             .set_cache_size(CACHE)
             .set_check_integrity_on_open(true)
             .open(database);
-        let opened = opened.map_err(|error| OpenError::database(directory, error.into()))?;
-        read(opened, mark, limits).map_err(|error| OpenError::store(directory, error))
+        let mut opened = opened.map_err(|error| OpenError::database(directory, error.into()))?;
+        let failed = |error| OpenError::store(directory, error);
+        let (meta, read) = recover(&opened, mark, log, limits, now).map_err(failed)?;
+        if compact::is_due(&opened, database, read.bytes).map_err(failed)? {
+            compact::compact(&mut opened).map_err(failed)?;
+        }
+        Ok(Loaded { database: opened, meta, read })
     }));
     loaded.unwrap_or_else(|_| {
         let what = "the database".to_owned();
@@ -58,48 +77,89 @@ pub(super) fn load(
     })
 }
 
-fn read(database: Database, mark: Mark, limits: Limits) -> Result<Loaded, StoreError> {
-    let transaction = database.begin_read().map_err(StoreError::database)?;
-    let meta = transaction.open_table(META).map_err(StoreError::database)?;
-    let meta = meta.get(META_KEY).map_err(StoreError::database)?;
-    let meta = meta.map_or_else(
-        || {
-            let what = "the table meta".to_owned();
-            Err(StoreError::Corrupt { what })
-        },
-        |row| Meta::decode(row.value()),
-    )?;
+/// Brings the log into the database and reads that, in one transaction: when damage is found,
+/// nothing was changed.
+fn recover(
+    database: &Database,
+    mark: Mark,
+    log: Option<&[u8]>,
+    limits: Limits,
+    now: Timestamp,
+) -> Result<(Meta, Read), StoreError> {
+    let transaction = transaction(database)?;
+    let mut meta = read_meta(&transaction)?;
+    let mut pending = Pending::default();
+    let groups = log.map_or(Ok(Vec::new()), |log| log::groups(log, meta.commits))?;
+    for (number, body) in groups {
+        for row in Row::decode_all(number, body)? {
+            pending.apply(row);
+        }
+        meta.commits = number;
+    }
     if meta.commits < mark.commits {
         let (found, expected) = (meta.commits, mark.commits);
-        let what = format!("the database ends at commit {found} of {expected}, so it");
+        let what = format!("the store ends at commit {found} of {expected}, so it");
         return Err(StoreError::Corrupt { what });
     }
     let meta = Meta { commits: meta.commits + 1, openings: meta.openings + 1 };
+    pending.fill(&transaction, meta).map_err(StoreError::database)?;
+    drop(pending);
+    let read = read(&transaction, meta, limits, now)?;
+    transaction.commit().map_err(StoreError::database)?;
+    Ok((meta, read))
+}
+
+fn read_meta(transaction: &WriteTransaction) -> Result<Meta, StoreError> {
+    let table = transaction.open_table(META).map_err(StoreError::database)?;
+    let row = table.get(META_KEY).map_err(StoreError::database)?;
+    let Some(row) = row else {
+        return Err(StoreError::Corrupt { what: "the table meta".to_owned() });
+    };
+    Meta::decode(row.value())
+}
+
+/// Reads the tasks, and what the journal knows of each.
+fn read(
+    transaction: &WriteTransaction,
+    meta: Meta,
+    limits: Limits,
+    now: Timestamp,
+) -> Result<Read, StoreError> {
     // Each opening numbers its claims anew, so that no lease of an earlier one is taken for ours.
     let mut ledger = Ledger::new(limits, (u64::from(meta.openings) << 32) + 1);
     let states = transaction.open_table(STATES).map_err(StoreError::database)?;
+    let mut states = states.iter().map_err(StoreError::database)?.peekable();
     let tasks = transaction.open_table(TASKS).map_err(StoreError::database)?;
-    let mut last_order = 0;
+    let (mut last_order, mut bytes) = (0, 0);
     for entry in tasks.iter().map_err(StoreError::database)? {
         let (order, row) = entry.map_err(StoreError::database)?;
         let order = order.value();
         let (task, due) = rows::decode_task(order, row.value())?;
-        let state = states.get(order).map_err(StoreError::database)?;
-        let state = match state {
-            Some(row) => rows::decode_state(order, row.value())?,
-            None => Change::Waits { order, due, attempts: 0 },
+        bytes += row.value().len() as u64;
+        let mut state = Change::Waits { order, due, attempts: 0 };
+        // Both tables are in the same order.
+        let here = |state: &Result<(AccessGuard<'_, u64>, _), _>| match state {
+            Ok((at, _)) => at.value() <= order,
+            Err(_) => true,
         };
+        while let Some(entry) = states.next_if(here) {
+            let (at, row) = entry.map_err(StoreError::database)?;
+            if at.value() == order {
+                state = rows::decode_state(order, row.value())?;
+            }
+        }
         ledger.restore(order, &task, Fingerprint::of(&task), state);
+        // At once, so that those which are due take no room among those which are not.
+        ledger.tick(now);
         last_order = order;
     }
     let mut catalog = Catalog::default();
     let cards = transaction.open_table(CARDS).map_err(StoreError::database)?;
     for entry in cards.iter().map_err(StoreError::database)? {
         let (task, row) = entry.map_err(StoreError::database)?;
+        bytes += row.value().len() as u64;
         let (task, card) = rows::decode_card(task.value(), row.value())?;
         catalog.put(task, card);
     }
-    drop(transaction);
-    writer::write(&database, meta, &[], &Default::default())?;
-    Ok(Loaded { database, meta, ledger, catalog, last_order })
+    Ok(Read { ledger, catalog, last_order, bytes })
 }

@@ -208,14 +208,14 @@ fn put_time(body: &mut Vec<u8>, time: Timestamp) {
     body.extend(time.unix_micros().to_le_bytes());
 }
 
-fn put_bytes(body: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn put_bytes(body: &mut Vec<u8>, bytes: &[u8]) {
     // A payload is limited to far less, and names are shorter still.
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     body.extend(length.to_le_bytes());
     body.extend_from_slice(bytes);
 }
 
-fn take<const N: usize>(fields: &mut &[u8]) -> Option<[u8; N]> {
+pub(super) fn take<const N: usize>(fields: &mut &[u8]) -> Option<[u8; N]> {
     let (head, rest) = fields.split_first_chunk()?;
     *fields = rest;
     Some(*head)
@@ -225,13 +225,13 @@ fn take_time(fields: &mut &[u8]) -> Option<Timestamp> {
     Timestamp::from_unix_micros(i64::from_le_bytes(take(fields)?)).ok()
 }
 
-fn take_bytes<'a>(fields: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn take_bytes<'a>(fields: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = usize::try_from(u32::from_le_bytes(take(fields)?)).ok()?;
     let (head, rest) = fields.split_at_checked(length)?;
     *fields = rest;
     Some(head)
 }
 
-fn take_text(fields: &mut &[u8]) -> Option<String> {
+pub(super) fn take_text(fields: &mut &[u8]) -> Option<String> {
     String::from_utf8(take_bytes(fields)?.to_vec()).ok()
 }

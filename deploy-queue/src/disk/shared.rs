@@ -10,7 +10,10 @@ use redb::Database;
 use tokio::sync::watch;
 
 use super::error::StoreError;
-use super::writer::{Answer, Outbox, Row};
+use super::outbox::{Answer, Outbox};
+use super::pending::Pending;
+use super::row::Row;
+use super::rows::Meta;
 use crate::catalog::{Card, Catalog, Followers};
 use crate::desk::Desk;
 
@@ -23,6 +26,8 @@ pub(super) struct Shared {
     durable: watch::Sender<u64>,
     cards: Mutex<Cards>,
     failure: OnceLock<StoreError>,
+    /// What is on disk and not yet in the database.
+    pending: RwLock<Pending>,
     /// Gone once the store is closed.
     database: RwLock<Option<Database>>,
 }
@@ -55,6 +60,7 @@ impl Shared {
             durable: watch::Sender::new(durable),
             cards: Mutex::new(cards),
             failure: OnceLock::new(),
+            pending: RwLock::default(),
             database: RwLock::new(Some(database)),
         }
     }
@@ -100,8 +106,48 @@ impl Shared {
         self.followers.wake_all();
     }
 
+    /// Notes that rows are on disk, and tells those who wait for them.
+    pub(super) fn committed(&self, rows: Vec<Row>) {
+        let mut last = 0;
+        let mut recorded = Vec::new();
+        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+        for row in rows {
+            match &row {
+                Row::Task { order, .. } => last = last.max(*order),
+                Row::Card { task, change, card } => {
+                    recorded.push((task.clone(), *change, card.clone()));
+                }
+                _ => {}
+            }
+            pending.apply(row);
+        }
+        drop(pending);
+        self.pushed(last);
+        for (task, change, card) in recorded {
+            self.recorded(&task, change, card);
+        }
+    }
+
+    /// Looks at what is on disk and not yet in the database.
+    pub(super) fn pending<R>(&self, look: impl FnOnce(&Pending) -> R) -> R {
+        look(&self.pending.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Brings what is pending into the database.
+    pub(super) fn checkpoint(&self, meta: Meta) -> Result<(), StoreError> {
+        if self.pending(Pending::is_empty) {
+            return Ok(());
+        }
+        let write = |database: &_| self.pending(|pending| pending.write(database, meta));
+        if self.read(write)?.is_some() {
+            // Readers that found nothing there look into the database after this.
+            *self.pending.write().unwrap_or_else(PoisonError::into_inner) = Pending::default();
+        }
+        Ok(())
+    }
+
     /// Notes that pushes up to an order are on disk.
-    pub(super) fn pushed(&self, order: u64) {
+    fn pushed(&self, order: u64) {
         self.durable.send_if_modified(|durable| {
             let newer = order > *durable;
             *durable = (*durable).max(order);
@@ -110,7 +156,7 @@ impl Shared {
     }
 
     /// Notes that a card is on disk, or gone from there.
-    pub(super) fn recorded(&self, task: &TaskId, change: u64, card: Option<Card>) {
+    fn recorded(&self, task: &TaskId, change: u64, card: Option<Card>) {
         let mut cards = self.lock();
         if cards.coming.get(task).is_some_and(|(last, _)| *last == change) {
             cards.coming.remove(task);
@@ -140,10 +186,10 @@ impl Shared {
         change: impl FnOnce(Option<Card>) -> Result<Option<(Option<Card>, Vec<Row>)>, JournalError>,
     ) -> Result<Option<Answer>, JournalError> {
         let mut cards = self.cards()?;
-        let Some(mut rows) = cards.change(task, change)? else {
+        let Some(rows) = cards.change(task, change)? else {
             return Ok(None);
         };
-        cards.outbox.rows.append(&mut rows);
+        rows.into_iter().for_each(|row| cards.outbox.put(row));
         Ok(Some(cards.outbox.send()))
     }
 

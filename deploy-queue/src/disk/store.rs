@@ -16,9 +16,11 @@ use super::directory::Directory;
 use super::error::{OpenError, SettleError, StoreError};
 use super::load;
 use super::mark::Mark;
+use super::outbox::{Answer, Message, Outbox};
+use super::row::Row;
 use super::rows::{self, TASKS};
 use super::shared::Shared;
-use super::writer::{Answer, Message, Notes, Outbox, Row, Writer};
+use super::writer::Writer;
 use crate::config::QueueConfig;
 use crate::desk::{Desk, Keeper};
 use crate::ledger::{Fingerprint, Ledger};
@@ -78,27 +80,33 @@ impl DiskStore {
 
     fn open_now(path: &Path, config: QueueConfig) -> Result<Self, OpenError> {
         let directory = Directory::lock(path)?;
-        directory.prepare(load::make)?;
-        let (mark, mark_file) = directory.mark()?;
-        let loaded = load::load(path, &directory.database(), mark, config.limits())?;
+        let files = directory.prepare(load::make)?;
+        let log = files.log.as_deref();
+        let (database, now) = (directory.database(), config.clock.now());
+        let loaded = load::load(path, &database, files.mark, log, config.limits(), now)?;
+        let log = directory.log(files.log)?;
         let failed = |error| OpenError::io(path, error);
-        let mark = Mark { commits: loaded.meta.commits };
-        mark.write(&mark_file).map_err(failed)?;
-        mark_file.sync_all().map_err(failed)?;
+        let (commits, read) = (loaded.meta.commits, loaded.read);
+        let mark = files.mark_file;
+        Mark { commits }.write(&mark).map_err(failed)?;
+        mark.sync_all().map_err(failed)?;
 
         let (messages, inbox) = mpsc::channel();
         let outbox = || Outbox::new(messages.clone());
-        let desk = Desk::new(loaded.ledger, outbox(), config.clock);
-        let (catalog, database) = (loaded.catalog, loaded.database);
-        let shared = Shared::new(desk, catalog, outbox(), loaded.last_order, database);
+        let desk = Desk::new(read.ledger, outbox(), config.clock);
+        let (catalog, database) = (read.catalog, loaded.database);
+        let shared = Shared::new(desk, catalog, outbox(), read.last_order, database);
         let shared = Arc::new(shared);
         let writer = Writer {
             shared: Arc::clone(&shared),
             inbox,
             meta: loaded.meta,
-            mark: mark_file,
+            mark,
+            log,
             directory,
-            notes: Notes::default(),
+            due: None,
+            marked: commits,
+            buffer: Vec::new(),
         };
         let thread = std::thread::Builder::new().name("deploy-queue".to_owned());
         let thread = thread.spawn(|| writer.run()).map_err(failed)?;
@@ -132,11 +140,11 @@ impl DiskStore {
         let answer = self.shared.change_card_with(
             &task,
             |card| super::journal::append_rows(card, &events).map(Some),
-            |mut rows| {
+            |rows| {
                 let settled = self.shared.desk.with(|ledger, outbox, now| {
                     let change = ledger.settle(&token, settlement, now)?;
                     outbox.keep(change);
-                    outbox.rows.append(&mut rows);
+                    rows.into_iter().for_each(|row| outbox.put(row));
                     Ok(outbox.send())
                 });
                 let settled = settled.and_then(|settled| settled);
@@ -144,6 +152,46 @@ impl DiskStore {
             },
         )?;
         Ok(self.answered(answer).await?)
+    }
+
+    /// Adds tasks in one commit: all of them, or none.
+    ///
+    /// # Behavior
+    ///
+    /// Like [`push`](Queue::push) of one after the other, with one answer for each. When one is
+    /// refused, none is added.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`push`](Queue::push), of the first task that is refused.
+    ///
+    /// Cancel safety: a dropped call leaves it open whether the tasks were added, all or none; doing
+    /// it again is safe.
+    pub async fn push_many(&self, tasks: Vec<TaskRecord>) -> Result<Vec<Pushed>, QueueError> {
+        let prints: Vec<_> = tasks.iter().map(Fingerprint::of).collect();
+        self.keep(|ledger, outbox, now| {
+            let mut pushed = Vec::with_capacity(tasks.len());
+            let mut rows = Vec::with_capacity(tasks.len());
+            for (task, fingerprint) in tasks.iter().zip(prints) {
+                match ledger.push(task, fingerprint, now) {
+                    Ok(Some(order)) => {
+                        let row = rows::encode_task(order, now, task);
+                        rows.push(Row::Task { order, row });
+                        pushed.push(Pushed::New);
+                    }
+                    Ok(None) => pushed.push(Pushed::Known),
+                    Err(refused) => {
+                        // Nobody saw them: the ledger is ours until this returns.
+                        let new = tasks.iter().zip(pushed).filter(|(_, is)| *is == Pushed::New);
+                        new.for_each(|(task, _)| drop(ledger.withdraw(&task.id)));
+                        return Err(refused);
+                    }
+                }
+            }
+            rows.into_iter().for_each(|row| outbox.put(row));
+            Ok(pushed)
+        })
+        .await
     }
 
     /// Does something with the ledger that is to be kept, and waits until it is.
@@ -172,6 +220,12 @@ impl DiskStore {
 
     /// Reads the content of a task.
     pub(super) fn task(&self, order: u64) -> Result<TaskRecord, QueueError> {
+        let pending = self.shared.pending(|pending| {
+            pending.task(order).map(|row| rows::decode_task(order, row).map(|(task, _)| task))
+        });
+        if let Some(task) = pending {
+            return Ok(task.map_err(|failure| self.shared.fail(failure))?);
+        }
         let read = self.shared.read(|database| {
             let transaction = database.begin_read().map_err(StoreError::database)?;
             let tasks = transaction.open_table(TASKS).map_err(StoreError::database)?;
@@ -218,7 +272,7 @@ impl Queue for DiskStore {
                 return Ok(Pushed::Known);
             };
             let row = rows::encode_task(order, now, &task);
-            outbox.rows.push(Row::Task { order, row });
+            outbox.put(Row::Task { order, row });
             Ok(Pushed::New)
         })
         .await

@@ -1,129 +1,35 @@
 //! The one thread that writes: it commits whatever was queued while the last commit ran.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use deploy_core::Sequence;
-use deploy_core::model::TaskId;
-use redb::{Database, WriteTransaction};
 use tokio::sync::oneshot;
 
 use super::directory::Directory;
 use super::error::StoreError;
+use super::log::Log;
 use super::mark::Mark;
-use super::rows::{self, CARDS, EVENTS, META, META_KEY, Meta, STATES, TASKS};
+use super::outbox::{Message, Outbox};
+use super::pending::Pending;
+use super::row::Row;
+use super::rows::Meta;
 use super::shared::Shared;
-use crate::catalog::Card;
-use crate::desk::Keeper;
-use crate::ledger::Change;
 
-/// How long a claim's attempt number waits for another commit to ride on. Long enough that a busy
-/// store commits nothing for it alone, short enough that a task which kills its worker is counted.
-const NOTE_DELAY: Duration = Duration::from_millis(100);
+/// How long what can wait does: the numbers of attempts for another commit to ride on, and the mark
+/// for its sync. Long enough that a busy store does nothing for them alone, short enough that a task
+/// which kills its worker is counted.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How many messages are committed together at most, so that the first does not wait for ever.
 const MOST_MESSAGES: usize = 4096;
 
-/// A change of one row, or of the rows of one thing.
-#[derive(Debug)]
-pub(super) enum Row {
-    Task {
-        order: u64,
-        row: Vec<u8>,
-    },
-    State {
-        order: u64,
-        row: Vec<u8>,
-    },
-    /// A state that waits for another commit to ride on.
-    Note {
-        order: u64,
-        row: Vec<u8>,
-    },
-    Gone {
-        order: u64,
-    },
-    Event {
-        task: TaskId,
-        number: Sequence,
-        row: Vec<u8>,
-    },
-    Events {
-        task: TaskId,
-        last: Sequence,
-    },
-    Card {
-        task: TaskId,
-        change: u64,
-        card: Option<Card>,
-    },
-}
+/// How many bytes of rows are committed together at most, beyond the last message.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 
-/// Whether a commit was made, once that is known.
-pub(super) type Answer = oneshot::Receiver<Result<(), StoreError>>;
-
-/// What is sent to the writer.
-#[derive(Debug)]
-pub(super) enum Message {
-    Rows {
-        rows: Vec<Row>,
-        answer: Option<oneshot::Sender<Result<(), StoreError>>>,
-    },
-    /// Commit what came before, and end.
-    Close(oneshot::Sender<()>),
-}
-
-/// Where rows are put on their way to the writer.
-#[derive(Debug)]
-pub(super) struct Outbox {
-    pub(super) rows: Vec<Row>,
-    writer: Sender<Message>,
-}
-
-impl Outbox {
-    pub(super) fn new(writer: Sender<Message>) -> Self {
-        let rows = Vec::new();
-        Self { rows, writer }
-    }
-
-    /// Sends the rows on their way; the answer comes when they, and all before them, are on disk.
-    pub(super) fn send(&mut self) -> Answer {
-        let (answer, answered) = oneshot::channel();
-        self.post(Some(answer));
-        answered
-    }
-
-    fn post(&mut self, answer: Option<oneshot::Sender<Result<(), StoreError>>>) {
-        let rows = std::mem::take(&mut self.rows);
-        // A writer that has ended answers nobody, and its callers see that the store is closed.
-        let _ = self.writer.send(Message::Rows { rows, answer });
-    }
-}
-
-impl Keeper for Outbox {
-    fn keep(&mut self, change: Change) {
-        if let Change::Goes { order } = change {
-            self.rows.push(Row::Gone { order });
-        } else if let Some((order, row)) = rows::encode_state(&change) {
-            self.rows.push(Row::State { order, row });
-        }
-    }
-
-    fn note(&mut self, change: Change) {
-        if let Some((order, row)) = rows::encode_state(&change) {
-            self.rows.push(Row::Note { order, row });
-        }
-    }
-
-    fn flush(&mut self) {
-        if !self.rows.is_empty() {
-            self.post(None);
-        }
-    }
-}
+/// How many bytes are kept to put the next group together.
+const MOST_BUFFER: usize = 1024 * 1024;
 
 /// The thread's state.
 #[derive(Debug)]
@@ -132,23 +38,24 @@ pub(super) struct Writer {
     pub(super) inbox: Receiver<Message>,
     pub(super) meta: Meta,
     pub(super) mark: File,
+    pub(super) log: Log,
     /// Held until the thread ends.
     pub(super) directory: Directory,
-    pub(super) notes: Notes,
-}
-
-/// States that wait for another commit to ride on.
-#[derive(Debug, Default)]
-pub(super) struct Notes {
-    states: HashMap<u64, Vec<u8>>,
-    due: Option<Instant>,
+    /// When to do what can wait, if anything can.
+    pub(super) due: Option<Instant>,
+    /// The number of the last commit that the synced mark knows of.
+    pub(super) marked: u64,
+    /// Where groups are put together.
+    pub(super) buffer: Vec<u8>,
 }
 
 /// What is committed together.
 #[derive(Debug, Default)]
 struct Batch {
     rows: Vec<Row>,
+    bytes: usize,
     answers: Vec<oneshot::Sender<Result<(), StoreError>>>,
+    fetch: bool,
     close: Option<oneshot::Sender<()>>,
 }
 
@@ -157,27 +64,44 @@ impl Writer {
     pub(super) fn run(mut self) {
         let closed = loop {
             let (mut batch, due) = self.gather();
-            self.notes.take(&mut batch.rows);
-            let notes = (due || batch.close.is_some()) && !self.notes.states.is_empty();
-            self.work(&mut batch, notes);
+            // They come as a message, behind what was sent before them.
+            let noted = (due || batch.close.is_some()) && self.shared.desk.keeper(Outbox::fetch);
+            if batch.close.is_some() {
+                self.inbox.try_iter().for_each(|message| batch.add(message));
+            }
+            let idle = due && !noted && batch.rows.is_empty();
+            self.work(&mut batch);
             if let Some(closed) = batch.close {
                 break closed;
             }
+            self.tidy(idle);
+            self.plan(due, noted || batch.fetch);
         };
         self.shared.stop();
-        if let Some(database) = self.shared.take_database() {
-            // What was acknowledged is on disk; closing well only makes the next opening faster.
-            let _ = database.close();
-        }
-        let _ = self.mark.sync_all();
+        self.settle_down();
         drop(self.directory);
         let _ = closed.send(());
     }
 
-    /// Waits for something to do, and takes all that is there. Says whether notes have come due.
+    /// Leaves everything in the database.
+    fn settle_down(&mut self) {
+        // What was acknowledged is on disk; closing well only makes the next opening faster. After
+        // a failure nothing is written any more.
+        let settled = self.shared.check().and_then(|()| self.checkpoint());
+        if let Err(failure) = settled {
+            self.shared.fail(failure);
+        }
+        if let Some(database) = self.shared.take_database() {
+            let _ = database.close();
+        }
+        let _ = self.mark.sync_all();
+    }
+
+    /// Waits for something to do, and takes all that is there. Says whether it is time for what can
+    /// wait.
     fn gather(&mut self) -> (Batch, bool) {
         let mut batch = Batch::default();
-        let first = match self.notes.due {
+        let first = match self.due {
             None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(due) => self.inbox.recv_timeout(due.saturating_duration_since(Instant::now())),
         };
@@ -190,49 +114,78 @@ impl Writer {
             }
         }
         for _ in 1..MOST_MESSAGES {
+            if batch.bytes >= MOST_BYTES {
+                break;
+            }
             match self.inbox.try_recv() {
                 Ok(message) if batch.close.is_none() => batch.add(message),
                 _ => break,
             }
         }
-        (batch, false)
+        (batch, self.due.is_some_and(|due| due <= Instant::now()))
     }
 
     /// Commits a batch, unless there is nothing in it, and tells everybody.
-    fn work(&mut self, batch: &mut Batch, notes: bool) {
+    fn work(&mut self, batch: &mut Batch) {
+        let rows = std::mem::take(&mut batch.rows);
         let result = match self.shared.check() {
             // What was asked before is on disk, so there is nothing to wait for.
-            Ok(()) if batch.rows.is_empty() && !notes => Ok(()),
-            Ok(()) => self.commit(&batch.rows).map_err(|failure| self.shared.fail(failure)),
+            Ok(()) if rows.is_empty() => Ok(()),
+            Ok(()) => self.commit(rows).map_err(|failure| self.shared.fail(failure)),
             Err(failure) => Err(failure),
         };
-        if result.is_ok() {
-            for row in batch.rows.drain(..) {
-                match row {
-                    Row::Task { order, .. } => self.shared.pushed(order),
-                    Row::Card { task, change, card } => self.shared.recorded(&task, change, card),
-                    _ => {}
-                }
-            }
-        }
         for answer in batch.answers.drain(..) {
             // Whoever dropped their call does not want to know.
             let _ = answer.send(result.clone());
         }
     }
 
-    /// Makes one commit of the rows and of the notes that ride on it.
-    fn commit(&mut self, rows: &[Row]) -> Result<(), StoreError> {
-        let meta = Meta { commits: self.meta.commits + 1, ..self.meta };
-        let notes = &self.notes.states;
-        let written = self.shared.read(|database| write(database, meta, rows, notes))?;
-        if written.is_some() {
-            self.notes = Notes::default();
-            self.meta = meta;
-            let mark = Mark { commits: meta.commits };
-            mark.write(&self.mark).map_err(StoreError::disk)?;
+    /// Makes one commit of rows.
+    fn commit(&mut self, rows: Vec<Row>) -> Result<(), StoreError> {
+        Log::begin(&mut self.buffer);
+        rows.iter().for_each(|row| row.encode(&mut self.buffer));
+        let commits = self.meta.commits + 1;
+        self.log.append(commits, &mut self.buffer).map_err(StoreError::disk)?;
+        // What one large group took is not kept for the small ones.
+        self.buffer.shrink_to(MOST_BUFFER);
+        self.meta.commits = commits;
+        self.shared.committed(rows);
+        Mark { commits }.write(&self.mark).map_err(StoreError::disk)
+    }
+
+    /// Brings the rows of the log into the database when there are many, and syncs the mark when
+    /// nothing else is to do.
+    fn tidy(&mut self, idle: bool) {
+        let tidied = self.shared.check().and_then(|()| {
+            if self.log.is_long() || self.shared.pending(Pending::is_long) {
+                self.checkpoint()?;
+            }
+            if idle && self.marked < self.meta.commits {
+                self.mark.sync_data().map_err(StoreError::disk)?;
+                self.marked = self.meta.commits;
+            }
+            Ok(())
+        });
+        if let Err(failure) = tidied {
+            self.shared.fail(failure);
         }
-        Ok(())
+    }
+
+    /// Decides when to do what can wait.
+    fn plan(&mut self, due: bool, notes: bool) {
+        if due {
+            self.due = None;
+        }
+        let waits = notes || self.marked < self.meta.commits;
+        if self.due.is_none() && waits && self.shared.check().is_ok() {
+            self.due = Some(Instant::now() + PATIENCE);
+        }
+    }
+
+    /// Brings the rows of the log into the database, and begins the log anew.
+    fn checkpoint(&mut self) -> Result<(), StoreError> {
+        self.shared.checkpoint(self.meta)?;
+        self.log.rewind().map_err(StoreError::disk)
     }
 }
 
@@ -240,85 +193,15 @@ impl Batch {
     fn add(&mut self, message: Message) {
         match message {
             Message::Rows { rows, answer } => {
+                self.bytes += rows.iter().map(Row::size).sum::<usize>();
                 self.rows.extend(rows);
                 self.answers.extend(answer);
             }
-            Message::Close(closed) => self.close = Some(closed),
+            Message::Fetch => self.fetch = true,
+            // Of several who close, the first is told when it is done.
+            Message::Close(closed) => {
+                self.close.get_or_insert(closed);
+            }
         }
     }
-}
-
-impl Notes {
-    /// Takes the notes out of a batch. A later row of the same task makes its note void.
-    fn take(&mut self, rows: &mut Vec<Row>) {
-        rows.retain_mut(|row| match row {
-            Row::Note { order, row } => {
-                self.states.insert(*order, std::mem::take(row));
-                self.due.get_or_insert_with(|| Instant::now() + NOTE_DELAY);
-                false
-            }
-            Row::State { order, .. } | Row::Gone { order } => {
-                self.states.remove(order);
-                true
-            }
-            _ => true,
-        });
-        if self.states.is_empty() {
-            self.due = None;
-        }
-    }
-}
-
-/// Writes rows in one transaction, with two-phase commit.
-pub(super) fn write(
-    database: &Database,
-    meta: Meta,
-    rows: &[Row],
-    notes: &HashMap<u64, Vec<u8>>,
-) -> Result<(), StoreError> {
-    let mut transaction = database.begin_write().map_err(StoreError::database)?;
-    transaction.set_two_phase_commit(true);
-    fill(&transaction, meta, rows, notes).map_err(StoreError::database)?;
-    transaction.commit().map_err(StoreError::database)
-}
-
-fn fill(
-    transaction: &WriteTransaction,
-    meta: Meta,
-    rows: &[Row],
-    notes: &HashMap<u64, Vec<u8>>,
-) -> Result<(), redb::Error> {
-    let mut tasks = transaction.open_table(TASKS)?;
-    let mut states = transaction.open_table(STATES)?;
-    let mut cards = transaction.open_table(CARDS)?;
-    let mut events = transaction.open_table(EVENTS)?;
-    for row in rows {
-        match row {
-            Row::Task { order, row } => drop(tasks.insert(order, row.as_slice())?),
-            Row::State { order, row } | Row::Note { order, row } => {
-                states.insert(order, row.as_slice())?;
-            }
-            Row::Gone { order } => {
-                tasks.remove(order)?;
-                states.remove(order)?;
-            }
-            Row::Event { task, number, row } => {
-                events.insert((task.as_str(), number.number()), row.as_slice())?;
-            }
-            Row::Events { task, last } => {
-                for number in 1..=last.number() {
-                    events.remove((task.as_str(), number))?;
-                }
-            }
-            Row::Card { task, card: Some(card), .. } => {
-                cards.insert(task.as_str(), rows::encode_card(task, card).as_slice())?;
-            }
-            Row::Card { task, card: None, .. } => drop(cards.remove(task.as_str())?),
-        }
-    }
-    for (order, row) in notes {
-        states.insert(order, row.as_slice())?;
-    }
-    transaction.open_table(META)?.insert(META_KEY, meta.encode().as_slice())?;
-    Ok(())
 }

@@ -1,21 +1,22 @@
 //! What the ledger knows of a task, and what it says became of one.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
 
 use deploy_core::model::{Sha256Digest, TaskId, Timestamp};
 use deploy_core::{Failure, LeaseToken, TaskRecord};
 
-use super::ready::Rank;
+use super::moment::Moment;
+use super::ready::{Name, Rank};
 
-/// What the ledger knows of a task: everything but its content.
+/// What the ledger knows of a task: everything but its content. 88 bytes, because there may be a
+/// million.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) id: Arc<TaskId>,
-    pub(super) kind: Arc<str>,
-    pub(super) key: Option<Arc<str>>,
+    pub(super) id: TaskId,
+    pub(super) kind: Name,
+    pub(super) key: Option<Name>,
     pub(super) priority: i32,
-    pub(super) due: Timestamp,
+    pub(super) due: Moment,
     /// How often it was claimed.
     pub(super) attempts: u32,
     pub(super) fingerprint: Fingerprint,

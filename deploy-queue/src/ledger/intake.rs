@@ -16,7 +16,7 @@ impl Ledger {
         fingerprint: Fingerprint,
         now: Timestamp,
     ) -> Result<Option<u64>, QueueError> {
-        if let Some(known) = self.orders.get(&task.id).and_then(|order| self.tasks.get(order)) {
+        if let Some(known) = self.order(&task.id).and_then(|order| self.tasks.get(&order)) {
             return if known.fingerprint == fingerprint {
                 Ok(None)
             } else {
@@ -52,28 +52,27 @@ impl Ledger {
             Change::Goes { .. } => return,
         };
         self.next_order = self.next_order.max(order + 1);
-        let id = Arc::new(task.id.clone());
-        self.orders.insert(Arc::clone(&id), order);
+        self.ids.insert(&task.id, order);
         let place = match death {
             Some(death) => {
-                self.dead.insert(Arc::clone(&id), order);
+                self.dead.insert(task.id.clone(), order);
                 Place::Dead(death)
             }
             None => {
-                self.delayed.insert((due, order));
+                self.delayed.insert((due.into(), order));
                 Place::Delayed
             }
         };
         let entry = Entry {
-            id,
-            kind: self.ready.share(&task.kind),
-            key: task.exclusive_key.as_deref().map(Arc::from),
+            id: task.id.clone(),
+            kind: self.ready.share(task),
+            key: task.exclusive_key.clone().map(Arc::new),
             priority: task.priority,
-            due,
+            due: due.into(),
             attempts,
             fingerprint,
             place,
         };
-        self.tasks.insert(order, entry);
+        self.tasks.insert(order, Box::new(entry));
     }
 }

@@ -12,10 +12,10 @@ pub(crate) type DeadTask = (u64, u32, Death);
 impl Ledger {
     /// Where a task is.
     pub(crate) fn find(&self, id: &TaskId) -> Option<TaskPlace> {
-        let entry = self.tasks.get(self.orders.get(id)?)?;
+        let entry = self.tasks.get(&self.order(id)?)?;
         Some(match &entry.place {
             Place::Ready | Place::Delayed => {
-                TaskPlace::Queued { due: entry.due, attempts: entry.attempts }
+                TaskPlace::Queued { due: entry.due.into(), attempts: entry.attempts }
             }
             Place::Claimed(lease) => {
                 TaskPlace::Claimed { worker: lease.worker.clone(), until: lease.until }

@@ -13,7 +13,7 @@ impl Ledger {
         due: Timestamp,
         now: Timestamp,
     ) -> Option<Change> {
-        let order = self.orders.get(id).copied()?;
+        let order = self.order(id)?;
         let entry = self.tasks.get(&order)?;
         match entry.place {
             Place::Ready => self.ready.remove(&entry.kind, entry.key.as_ref(), entry.rank(order)),
@@ -27,7 +27,7 @@ impl Ledger {
 
     /// Removes a task that no worker has.
     pub(crate) fn withdraw(&mut self, id: &TaskId) -> Option<Change> {
-        let order = self.orders.get(id).copied()?;
+        let order = self.order(id)?;
         let entry = self.tasks.get(&order)?;
         match entry.place {
             Place::Ready => self.ready.remove(&entry.kind, entry.key.as_ref(), entry.rank(order)),

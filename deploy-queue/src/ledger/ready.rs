@@ -4,11 +4,16 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use deploy_core::model::Timestamp;
+use deploy_core::TaskRecord;
+
+use super::moment::Moment;
 
 /// A due task's place in the order of claims: the highest priority first, then the one that has been
 /// due the longest, then the one that was pushed first.
-pub(super) type Rank = (Reverse<i32>, Timestamp, u64);
+pub(super) type Rank = (Reverse<i32>, Moment, u64);
+
+/// The name of a kind or a key, shared. In an entry it takes half of the room of an `Arc<str>`.
+pub(super) type Name = Arc<String>;
 
 /// The due tasks of one kind, in the order of claims.
 type Ranks = BTreeSet<Rank>;
@@ -21,24 +26,24 @@ type Ranks = BTreeSet<Rank>;
 #[derive(Debug, Default)]
 pub(super) struct Ready {
     /// What can be claimed now, by kind.
-    heads: HashMap<Arc<str>, Ranks>,
+    heads: HashMap<Name, Ranks>,
     /// The keys that tasks wait for or hold.
-    lanes: HashMap<Arc<str>, Lane>,
+    lanes: HashMap<Name, Lane>,
 }
 
 /// The due tasks of one exclusive key, by kind, and whether a worker has a task of it.
 #[derive(Debug, Default)]
 struct Lane {
     held: bool,
-    waiting: HashMap<Arc<str>, Ranks>,
+    waiting: HashMap<Name, Ranks>,
 }
 
 impl Ready {
-    /// The shared copy of a kind's name.
-    pub(super) fn share(&self, kind: &str) -> Arc<str> {
-        match self.heads.get_key_value(kind) {
+    /// The shared copy of the name of a task's kind.
+    pub(super) fn share(&self, task: &TaskRecord) -> Name {
+        match self.heads.get_key_value(&task.kind) {
             Some((kind, _)) => Arc::clone(kind),
-            None => kind.into(),
+            None => Arc::new(task.kind.clone()),
         }
     }
 
@@ -52,12 +57,12 @@ impl Ready {
         if kinds.is_empty() {
             return self.heads.values().filter_map(BTreeSet::first).min().copied();
         }
-        let ranks = |kind: &String| self.heads.get(kind.as_str())?.first();
+        let ranks = |kind: &String| self.heads.get(kind)?.first();
         kinds.iter().filter_map(ranks).min().copied()
     }
 
     /// Takes in a task that is due.
-    pub(super) fn insert(&mut self, kind: &Arc<str>, key: Option<&Arc<str>>, rank: Rank) {
+    pub(super) fn insert(&mut self, kind: &Name, key: Option<&Name>, rank: Rank) {
         let Some(key) = key else {
             self.heads.entry(Arc::clone(kind)).or_default().insert(rank);
             return;
@@ -74,7 +79,7 @@ impl Ready {
     }
 
     /// Takes out a task that is claimed, put off or withdrawn.
-    pub(super) fn remove(&mut self, kind: &Arc<str>, key: Option<&Arc<str>>, rank: Rank) {
+    pub(super) fn remove(&mut self, kind: &Name, key: Option<&Name>, rank: Rank) {
         let Some(key) = key else {
             return remove(&mut self.heads, kind, rank);
         };
@@ -93,7 +98,7 @@ impl Ready {
     }
 
     /// Notes that a worker has a task of the key: no other can be claimed.
-    pub(super) fn hold(&mut self, key: &Arc<str>) {
+    pub(super) fn hold(&mut self, key: &Name) {
         let lane = self.lanes.entry(Arc::clone(key)).or_default();
         lane.held = true;
         for (kind, waiting) in &lane.waiting {
@@ -104,7 +109,7 @@ impl Ready {
     }
 
     /// Notes that no worker has a task of the key any more.
-    pub(super) fn release(&mut self, key: &Arc<str>) {
+    pub(super) fn release(&mut self, key: &Name) {
         let Some(lane) = self.lanes.get_mut(key) else {
             return;
         };
@@ -117,7 +122,7 @@ impl Ready {
         self.drop_lane_if_unused(key);
     }
 
-    fn drop_lane_if_unused(&mut self, key: &Arc<str>) {
+    fn drop_lane_if_unused(&mut self, key: &Name) {
         if self.lanes.get(key).is_some_and(|lane| !lane.held && lane.waiting.is_empty()) {
             self.lanes.remove(key);
         }
@@ -125,7 +130,7 @@ impl Ready {
 }
 
 /// Takes a rank out, and the kind with it when it was its last.
-fn remove(kinds: &mut HashMap<Arc<str>, Ranks>, kind: &Arc<str>, rank: Rank) {
+fn remove(kinds: &mut HashMap<Name, Ranks>, kind: &Name, rank: Rank) {
     if let Some(ranks) = kinds.get_mut(kind) {
         ranks.remove(&rank);
         if ranks.is_empty() {

@@ -125,6 +125,71 @@ async fn every_flipped_bit_is_noticed_or_harmless() {
     assert!(noticed > 100, "flips reach what matters");
 }
 
+/// A copy of a store as a process leaves it that is killed: all in the log, the database behind.
+async fn fill_and_leave(path: &Path) -> Content {
+    let made = tempfile::tempdir().unwrap();
+    let store = open(made.path()).await.unwrap();
+    for number in 0..5 {
+        let id = samples::task_id(&format!("task-{number}"));
+        store.push(TaskRecord::new(id, "work", vec![number; 200])).await.unwrap();
+    }
+    copy(made.path(), path);
+    let content = content(&store).await.unwrap();
+    store.close().await;
+    content
+}
+
+#[tokio::test]
+async fn every_flipped_bit_of_a_log_is_noticed_or_harmless() {
+    let whole = tempfile::tempdir().unwrap();
+    let expected = fill_and_leave(whole.path()).await;
+    assert_eq!(expected.0.ready, 5);
+    let log = fs::read(whole.path().join("store.log")).unwrap();
+    let damaged = tempfile::tempdir_in("/dev/shm").unwrap();
+    let (mut noticed, mut harmless) = (0, 0);
+    for bit in (0..log.len() * 8).step_by(29) {
+        copy(whole.path(), damaged.path());
+        let mut bytes = log.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        fs::write(damaged.path().join("store.log"), bytes).unwrap();
+        match open(damaged.path()).await {
+            Err(OpenError::Corrupt { .. }) => noticed += 1,
+            Err(error) => panic!("bit {bit}: {error:?}"),
+            Ok(store) => {
+                assert_eq!(content(&store).await.unwrap(), expected, "bit {bit}");
+                harmless += 1;
+            }
+        }
+    }
+    println!("{noticed} noticed, {harmless} harmless, in {} bits", log.len() * 8);
+    assert!(noticed > harmless, "flips reach what matters");
+}
+
+#[tokio::test]
+async fn a_log_that_is_cut_is_noticed_and_what_nobody_was_told_of_is_not_missed() {
+    let whole = tempfile::tempdir().unwrap();
+    let expected = fill_and_leave(whole.path()).await;
+    let log = fs::read(whole.path().join("store.log")).unwrap();
+    for length in (0..log.len()).step_by(37) {
+        let damaged = tempfile::tempdir_in("/dev/shm").unwrap();
+        copy(whole.path(), damaged.path());
+        fs::write(damaged.path().join("store.log"), &log[..length]).unwrap();
+        match open(damaged.path()).await {
+            Err(OpenError::Corrupt { .. }) => {
+                assert_eq!(fs::read(damaged.path().join("store.log")).unwrap(), log[..length]);
+            }
+            // Only the padding of the last group is gone.
+            Ok(store) => assert_eq!(content(&store).await.unwrap(), expected, "{length}"),
+            Err(error) => panic!("{length}: {error:?}"),
+        }
+    }
+    // The beginning of a commit that was never acknowledged, because the machine went down.
+    let torn = [log.clone(), b"dq-group and no more".to_vec()].concat();
+    fs::write(whole.path().join("store.log"), torn).unwrap();
+    let store = open(whole.path()).await.unwrap();
+    assert_eq!(content(&store).await.unwrap(), expected);
+}
+
 #[tokio::test]
 async fn a_truncated_database_is_noticed_and_stays_as_it_is() {
     let whole = tempfile::tempdir().unwrap();
@@ -144,7 +209,7 @@ async fn a_truncated_database_is_noticed_and_stays_as_it_is() {
 
 #[tokio::test]
 async fn a_store_that_lost_a_file_is_not_opened_empty() {
-    for file in ["store.redb", "MARK"] {
+    for file in ["store.redb", "store.log", "MARK"] {
         let directory = tempfile::tempdir().unwrap();
         fill(directory.path()).await;
         fs::remove_file(directory.path().join(file)).unwrap();
@@ -191,9 +256,9 @@ async fn a_second_opener_is_told_who_has_the_store() {
 #[tokio::test]
 async fn a_newer_format_and_a_foreign_directory_are_left_as_they_are() {
     let newer = tempfile::tempdir().unwrap();
-    fs::write(newer.path().join("FORMAT"), "deploy-queue store, format 2\n").unwrap();
+    fs::write(newer.path().join("FORMAT"), "deploy-queue store, format 3\n").unwrap();
     let opened = open(newer.path()).await;
-    assert!(matches!(opened, Err(OpenError::NewerFormat { found: 2, known: 1, .. })));
+    assert!(matches!(opened, Err(OpenError::NewerFormat { found: 3, known: 2, .. })));
     let foreign = tempfile::tempdir().unwrap();
     fs::write(foreign.path().join("thesis.txt"), "chapter 1").unwrap();
     let opened = open(foreign.path()).await;

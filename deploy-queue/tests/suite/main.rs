@@ -9,3 +9,4 @@ mod damage;
 mod full_disk;
 mod limits;
 mod reopen;
+mod size;

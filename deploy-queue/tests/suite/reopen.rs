@@ -139,28 +139,81 @@ async fn a_settlement_and_its_events_are_kept_together_or_not_at_all() {
     store.append(vec![samples::progress(&one, 4, now)]).await.unwrap();
 }
 
-fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/format-1")
+#[tokio::test]
+async fn what_came_before_and_after_the_log_began_anew_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let (journal, now) = (samples::task_id("journal"), VirtualClock::new().now());
+    let request = samples::request(samples::package(b"bytes"));
+    store.append(vec![samples::accepted(&journal, now, request)]).await.unwrap();
+    let tasks = |from: usize| (from..from + 5_000).map(|number| task(&format!("task-{number}")));
+    // More changes than the log holds before they are brought into the database, twice.
+    for from in [0, 5_000, 10_000, 15_000] {
+        store.push_many(tasks(from).collect()).await.unwrap();
+    }
+    store.append(vec![samples::progress(&journal, 2, now)]).await.unwrap();
+    // The first is in the database, and the last in the log.
+    assert_eq!(claim(&store).await.task, task("task-0"));
+    assert!(store.withdraw(samples::task_id("task-1")).await.unwrap());
+    assert!(store.withdraw(samples::task_id("task-19999")).await.unwrap());
+    let read = async |store: &DiskStore| {
+        let events = store.read(journal.clone(), Sequence::START, 10).await.unwrap();
+        events.iter().map(|event| event.sequence.number()).collect::<Vec<_>>()
+    };
+    assert_eq!(read(&store).await, [1, 2]);
+    // As a process leaves it that is killed.
+    let killed = tempfile::tempdir().unwrap();
+    copy(directory.path(), killed.path());
+    drop(store);
+    for path in [directory.path(), killed.path()] {
+        let store = open(path).await;
+        assert_eq!(store.statistics().await.unwrap().ready, 19_998);
+        assert_eq!(claim(&store).await.task, task("task-0"));
+        assert_eq!(store.find(samples::task_id("task-1")).await.unwrap(), None);
+        assert_eq!(read(&store).await, [1, 2]);
+    }
+}
+
+fn golden(format: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format)
+}
+
+/// Copies the files of a store, but for the lock.
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name() != "LOCK" {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
 }
 
 #[tokio::test]
-async fn the_store_of_format_1_stays_readable() {
-    if !golden().exists() {
+async fn the_stores_of_all_formats_stay_readable() {
+    let newest = golden("format-2");
+    if !newest.exists() {
         // A missing store is made only on demand, so that a lost one is noticed.
         assert!(std::env::var_os("MAKE_GOLDEN").is_some(), "set MAKE_GOLDEN=1 to make it");
-        make_golden().await;
+        make_golden(&newest).await;
     }
-    let directory = tempfile::tempdir().unwrap();
-    for file in ["FORMAT", "MARK", "store.redb"] {
-        std::fs::copy(golden().join(file), directory.path().join(file)).unwrap();
+    for format in ["format-1", "format-2"] {
+        let directory = tempfile::tempdir().unwrap();
+        copy(&golden(format), directory.path());
+        assert_whole(&open(directory.path()).await).await;
+        // It is one of the newest format from then on.
+        let said = std::fs::read_to_string(directory.path().join("FORMAT")).unwrap();
+        assert_eq!(said, "deploy-queue store, format 2\n", "{format}");
+        open(directory.path()).await;
     }
-    assert_whole(&open(directory.path()).await).await;
 }
 
-/// Makes the golden store of a new format, once; one that is there stays.
-async fn make_golden() {
-    let store = open(&golden()).await;
+/// Makes the golden store of a new format, once; one that is there stays. It is as a process leaves
+/// it that is killed, so that all is in the log.
+async fn make_golden(golden: &Path) {
+    let made = tempfile::tempdir().unwrap();
+    let store = open(made.path()).await;
     fill(&store).await;
+    std::fs::create_dir_all(golden).unwrap();
+    copy(made.path(), golden);
     store.close().await;
-    std::fs::remove_file(golden().join("LOCK")).unwrap();
 }
