@@ -1,5 +1,9 @@
 //! Damage is named, nothing opens empty or shorter, and what cannot be opened stays as it was.
+//!
+//! The files of a store are found by looking into its directory: nothing here knows what they are,
+//! but for the lock, whose text is for people.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,16 +17,22 @@ use deploy_core::{
 use deploy_queue::{DiskStore, OpenError, QueueConfig};
 use deploy_testkit::{VirtualClock, samples};
 
-/// How many flipped bits are tried; all bits take hours.
-const FLIPS: usize = 600;
+use crate::harness::{cycles, scratch};
+
+/// How many flipped bits are tried in each test; `DEPLOY_QUEUE_FLIPS` says another number, and
+/// 1000000 means all bits.
+const FLIPS: u64 = 3_000;
+
+/// Up to how many bytes of a file every bit is tried first: small files, and the heads of large ones.
+const HEAD: usize = 64;
 
 async fn open(path: &Path) -> Result<DiskStore, OpenError> {
     let clock = Arc::new(VirtualClock::new());
     DiskStore::open(path, QueueConfig::new().with_clock(clock)).await
 }
 
-/// Makes a small store, closed well, and says what is in it.
-async fn fill(path: &Path) -> Content {
+/// Makes a small store.
+async fn fill(path: &Path) -> DiskStore {
     let store = open(path).await.unwrap();
     for number in 0..5 {
         let id = samples::task_id(&format!("task-{number}"));
@@ -38,9 +48,7 @@ async fn fill(path: &Path) -> Content {
     let mut events = vec![samples::accepted(&task, now, request)];
     events.extend((2..9).map(|number| samples::progress(&task, number, now)));
     store.append(events).await.unwrap();
-    let content = content(&store).await.unwrap();
-    store.close().await;
-    content
+    store
 }
 
 type Content = (QueueStatistics, Vec<TaskRecord>, Vec<TaskSummary>, Vec<Event>);
@@ -63,13 +71,6 @@ async fn content(store: &DiskStore) -> Result<Content, String> {
     Ok((statistics, tasks, list, events))
 }
 
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-    }
-}
-
 /// The database panics on some damage, and the store catches it: nobody needs the word of it.
 fn hush_the_database() {
     static ONCE: std::sync::Once = std::sync::Once::new();
@@ -83,157 +84,250 @@ fn hush_the_database() {
     });
 }
 
-#[tokio::test]
-async fn every_flipped_bit_is_noticed_or_harmless() {
-    let whole = tempfile::tempdir().unwrap();
-    let expected = fill(whole.path()).await;
-    let expected = {
-        // Claims are given back by opening again.
-        let store = open(whole.path()).await.unwrap();
-        let content = content(&store).await.unwrap();
+/// The files of a store, by name, without its lock.
+type Files = BTreeMap<String, Vec<u8>>;
+
+fn take(path: &Path) -> Files {
+    let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
+    let name = |entry: &fs::DirEntry| entry.file_name().into_string().unwrap();
+    let files = entries.filter(|entry| name(entry) != "LOCK");
+    files.map(|entry| (name(&entry), fs::read(entry.path()).unwrap())).collect()
+}
+
+/// The files of a store that was closed, and of the same one as kill -9 would leave it.
+async fn images() -> (Files, Files) {
+    let directory = scratch();
+    let store = fill(directory.path()).await;
+    let killed = take(directory.path());
+    store.close().await;
+    (take(directory.path()), killed)
+}
+
+/// What became of damaged stores.
+#[derive(Debug, Default)]
+struct Outcomes {
+    refused: u64,
+    /// Opened, and an error came when what is damaged was read.
+    noticed: u64,
+    harmless: u64,
+    /// Refused, and otherwise than before.
+    changed: Vec<String>,
+    wrong: Vec<String>,
+}
+
+/// A place to open damaged stores in, and what must be in them when they open.
+struct Bench {
+    directory: tempfile::TempDir,
+    expected: Content,
+    outcomes: Outcomes,
+}
+
+impl Bench {
+    async fn new(whole: &Files) -> Self {
+        hush_the_database();
+        let directory = scratch();
+        put(directory.path(), whole);
+        let store = open(directory.path()).await.unwrap();
+        let expected = content(&store).await.unwrap();
         store.close().await;
-        assert_eq!(content.0, expected.0);
-        content
-    };
-    let (mut noticed, mut harmless) = (0, 0);
-    let damaged = tempfile::tempdir_in("/dev/shm").unwrap();
-    hush_the_database();
-    let size = fs::metadata(whole.path().join("store.redb")).unwrap().len();
-    let bits = usize::try_from(size).unwrap() * 8;
-    // The header bit by bit, and the rest in steps that are prime to everything.
-    let header = 0..320 * 8;
-    let rest = (0..).map(|step| 320 * 8 + step * 104_729 % (bits - 320 * 8));
-    let mut wrong = Vec::new();
-    for bit in header.step_by(11).chain(rest).take(FLIPS) {
-        copy(whole.path(), damaged.path());
-        let file = damaged.path().join("store.redb");
-        let mut bytes = fs::read(&file).unwrap();
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        fs::write(&file, bytes).unwrap();
-        match open(damaged.path()).await {
-            Err(OpenError::Corrupt { .. } | OpenError::Storage { .. }) => noticed += 1,
-            Err(error) => wrong.push(format!("bit {bit}: {error:?}")),
+        Self { directory, expected, outcomes: Outcomes::default() }
+    }
+
+    /// Opens a store of such files: refused, stopped, or all there.
+    async fn open(&mut self, files: &Files, what: &str) {
+        let path = self.directory.path();
+        put(path, files);
+        let outcomes = &mut self.outcomes;
+        match open(path).await {
+            Err(OpenError::Locked { .. } | OpenError::ReadOnly { .. } | OpenError::Full { .. }) => {
+                outcomes.wrong.push(format!("{what}: refused for another reason"));
+            }
+            Err(_) => {
+                outcomes.refused += 1;
+                if take(path) != *files {
+                    outcomes.changed.push(what.to_owned());
+                    self.open_again(what).await;
+                }
+            }
             Ok(store) => match content(&store).await {
-                Err(_) => noticed += 1,
-                Ok(found) if found == expected => harmless += 1,
-                Ok(found) => wrong.push(format!("bit {bit}: {:?}", found.0)),
+                Err(_) => outcomes.noticed += 1,
+                Ok(found) if found == self.expected => outcomes.harmless += 1,
+                Ok(found) => outcomes.wrong.push(format!("{what}: {:?}", found.0)),
             },
         }
     }
-    println!("{noticed} noticed, {harmless} harmless of {FLIPS}, in {bits} bits");
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(noticed > 100, "flips reach what matters");
+
+    /// What a refused opening has changed is refused once more, or all there.
+    async fn open_again(&mut self, what: &str) {
+        if let Ok(store) = open(self.directory.path()).await
+            && let Ok(found) = content(&store).await
+            && found != self.expected
+        {
+            self.outcomes.wrong.push(format!("{what}, the second time: {:?}", found.0));
+        }
+    }
+
+    fn end(self, name: &str) -> Outcomes {
+        println!("{name}: {:?}", self.outcomes);
+        assert!(self.outcomes.wrong.is_empty(), "{:#?}", self.outcomes.wrong);
+        self.outcomes
+    }
+}
+
+fn put(path: &Path, files: &Files) {
+    for entry in fs::read_dir(path).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    for (name, content) in files {
+        fs::write(path.join(name), content).unwrap();
+    }
+}
+
+/// Where to flip: the heads bit by bit, and then steps that meet every bit once.
+fn bits(files: &Files) -> Vec<(String, usize)> {
+    let head = |(name, content): (&String, &Vec<u8>)| {
+        let name = name.clone();
+        (0..content.len().min(HEAD) * 8).map(move |bit| (name.clone(), bit)).collect::<Vec<_>>()
+    };
+    let mut bits: Vec<_> = files.iter().flat_map(head).collect();
+    let rest = |(name, content): (&String, &Vec<u8>)| {
+        let (name, all) = (name.clone(), content.len() * 8);
+        // A prime, so that the steps meet everything.
+        (0..all).map(move |step| (name.clone(), step * 104_729 % all)).collect::<Vec<_>>()
+    };
+    bits.extend(files.iter().flat_map(rest).filter(|(_, bit)| *bit >= HEAD * 8));
+    let flips = usize::try_from(cycles("DEPLOY_QUEUE_FLIPS", FLIPS)).unwrap();
+    bits.truncate(flips);
+    bits
+}
+
+async fn flip(whole: &Files) -> Outcomes {
+    let mut bench = Bench::new(whole).await;
+    for (name, bit) in bits(whole) {
+        let mut files = whole.clone();
+        files.get_mut(&name).unwrap()[bit / 8] ^= 1 << (bit % 8);
+        bench.open(&files, &format!("bit {bit} of {name}")).await;
+    }
+    bench.end("flipped bits")
 }
 
 #[tokio::test]
-async fn a_truncated_database_is_noticed_and_stays_as_it_is() {
-    let whole = tempfile::tempdir().unwrap();
-    fill(whole.path()).await;
-    let size = fs::metadata(whole.path().join("store.redb")).unwrap().len();
-    for length in [0, 1, 100, 4096, size / 2, size - 4096, size - 1] {
-        let damaged = tempfile::tempdir().unwrap();
-        copy(whole.path(), damaged.path());
-        let file = damaged.path().join("store.redb");
-        fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(length).unwrap();
-        let before = fs::read(&file).unwrap();
-        let opened = open(damaged.path()).await;
-        assert!(matches!(opened, Err(OpenError::Corrupt { .. })), "{length}: {opened:?}");
-        assert_eq!(fs::read(&file).unwrap(), before, "{length}");
+async fn every_flipped_bit_of_a_closed_store_is_noticed_or_harmless() {
+    let outcomes = flip(&images().await.0).await;
+    assert_eq!(outcomes.changed, Vec::<String>::new(), "what cannot be opened stays as it was");
+    assert!(outcomes.refused > FLIPS / 10, "flips reach what matters");
+}
+
+#[tokio::test]
+async fn every_flipped_bit_of_a_killed_store_is_noticed_or_harmless() {
+    let outcomes = flip(&images().await.1).await;
+    assert!(outcomes.refused > FLIPS / 10, "flips reach what matters");
+}
+
+#[tokio::test]
+async fn a_file_that_ends_too_early_or_too_late_is_noticed_or_harmless() {
+    let (closed, killed) = images().await;
+    // What was not closed is repaired when it is opened, and a repair that cannot be finished may
+    // leave the file changed.
+    for (whole, stays) in [(closed, true), (killed, false)] {
+        let mut bench = Bench::new(&whole).await;
+        for (name, content) in &whole {
+            let step = if content.len() < 512 { 1 } else { 512 };
+            let mut lengths: Vec<_> = (0..content.len()).step_by(step).collect();
+            lengths.extend([content.len() - 1, content.len() + 1, content.len() + 4096]);
+            for length in lengths {
+                let mut files = whole.clone();
+                files.get_mut(name).unwrap().resize(length, 0);
+                bench.open(&files, &format!("{name} of {length} bytes")).await;
+            }
+        }
+        let outcomes = bench.end("cut off");
+        assert!(outcomes.refused > 100, "{outcomes:?}");
+        assert!(!stays || outcomes.changed.is_empty(), "{:?}", outcomes.changed);
     }
 }
 
 #[tokio::test]
 async fn a_store_that_lost_a_file_is_not_opened_empty() {
-    for file in ["store.redb", "MARK"] {
-        let directory = tempfile::tempdir().unwrap();
-        fill(directory.path()).await;
-        fs::remove_file(directory.path().join(file)).unwrap();
-        let opened = open(directory.path()).await;
-        let missing =
-            matches!(&opened, Err(OpenError::Missing { file: found, .. }) if *found == file);
-        assert!(missing, "{opened:?}");
-        assert!(!directory.path().join(file).exists());
+    let (closed, killed) = images().await;
+    for whole in [closed, killed] {
+        let mut bench = Bench::new(&whole).await;
+        for name in whole.keys() {
+            let mut files = whole.clone();
+            files.remove(name);
+            bench.open(&files, &format!("without {name}")).await;
+        }
+        let outcomes = bench.end("lost files");
+        assert_eq!(
+            (outcomes.refused, outcomes.changed.len()),
+            (whole.len() as u64, 0),
+            "{outcomes:?}"
+        );
     }
-    let directory = tempfile::tempdir().unwrap();
-    fill(directory.path()).await;
-    fs::remove_file(directory.path().join("FORMAT")).unwrap();
-    let opened = open(directory.path()).await;
-    assert!(matches!(opened, Err(OpenError::NotAStore { .. })), "{opened:?}");
 }
 
 #[tokio::test]
-async fn a_database_that_is_older_than_its_mark_is_not_opened() {
-    let directory = tempfile::tempdir().unwrap();
-    fill(directory.path()).await;
-    let database = directory.path().join("store.redb");
-    let older = fs::read(&database).unwrap();
+async fn a_missing_file_is_named() {
+    let (whole, _) = images().await;
+    for file in ["store.redb", "MARK"] {
+        let directory = scratch();
+        put(directory.path(), &whole);
+        fs::remove_file(directory.path().join(file)).unwrap();
+        let opened = open(directory.path()).await;
+        let named =
+            matches!(&opened, Err(OpenError::Missing { file: found, .. }) if *found == file);
+        assert!(named, "{opened:?}");
+    }
+}
+
+#[tokio::test]
+async fn files_of_different_times_are_noticed_or_all_is_there() {
+    let directory = scratch();
+    fill(directory.path()).await.close().await;
+    let older = take(directory.path());
+    let store = open(directory.path()).await.unwrap();
+    store.push(TaskRecord::new(samples::task_id("new"), "work", *b"")).await.unwrap();
+    let killed = take(directory.path());
+    store.close().await;
+    for newer in [killed, take(directory.path())] {
+        let mut bench = Bench::new(&newer).await;
+        let names: Vec<_> =
+            newer.keys().filter(|name| older.get(*name) != newer.get(*name)).collect();
+        assert!(names.len() > 1, "{names:?}");
+        // All of them older is a backup that was put back, which is no damage.
+        for mixture in 1..(1_u32 << names.len()) - 1 {
+            let mut files = newer.clone();
+            for (number, name) in names.iter().enumerate() {
+                if mixture >> number & 1 == 1 {
+                    match older.get(*name) {
+                        Some(content) => drop(files.insert((*name).clone(), content.clone())),
+                        None => drop(files.remove(*name)),
+                    }
+                }
+            }
+            bench.open(&files, &format!("older ones by {mixture:b} of {names:?}")).await;
+        }
+        for (name, other) in names.iter().zip(names.iter().skip(1)) {
+            let mut files = newer.clone();
+            files.insert((*name).clone(), newer[*other].clone());
+            files.insert((*other).clone(), newer[*name].clone());
+            bench.open(&files, &format!("{name} and {other} changed places")).await;
+        }
+        let outcomes = bench.end("mixtures");
+        assert!(outcomes.refused > 1, "{outcomes:?}");
+    }
+}
+
+/// An older store by itself looks whole: that it is not, only what is expected tells.
+#[tokio::test]
+async fn the_bench_notices_a_store_that_is_shorter() {
+    let directory = scratch();
+    fill(directory.path()).await.close().await;
+    let older = take(directory.path());
     let store = open(directory.path()).await.unwrap();
     store.push(TaskRecord::new(samples::task_id("new"), "work", *b"")).await.unwrap();
     store.close().await;
-    fs::write(&database, older).unwrap();
-    let opened = open(directory.path()).await;
-    assert!(matches!(opened, Err(OpenError::Corrupt { .. })), "{opened:?}");
-}
-
-#[tokio::test]
-async fn a_second_opener_is_told_who_has_the_store() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path()).await.unwrap();
-    let second = open(directory.path()).await;
-    let Err(OpenError::Locked { holder, .. }) = &second else {
-        panic!("{second:?}");
-    };
-    assert!(holder.starts_with(&format!("process {} on ", std::process::id())), "{holder}");
-    drop(store);
-    open(directory.path()).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_newer_format_and_a_foreign_directory_are_left_as_they_are() {
-    let newer = tempfile::tempdir().unwrap();
-    fs::write(newer.path().join("FORMAT"), "deploy-queue store, format 2\n").unwrap();
-    let opened = open(newer.path()).await;
-    assert!(matches!(opened, Err(OpenError::NewerFormat { found: 2, known: 1, .. })));
-    let foreign = tempfile::tempdir().unwrap();
-    fs::write(foreign.path().join("thesis.txt"), "chapter 1").unwrap();
-    let opened = open(foreign.path()).await;
-    assert!(matches!(opened, Err(OpenError::NotAStore { .. })), "{opened:?}");
-    for directory in [newer, foreign] {
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
-    }
-}
-
-/// Names a directory to the child that has no right to write there.
-const FORBIDDEN: &str = "DEPLOY_QUEUE_FORBIDDEN";
-
-#[tokio::test]
-async fn child_without_rights() {
-    let Ok(path) = std::env::var(FORBIDDEN) else {
-        return;
-    };
-    let opened = open(Path::new(&path)).await;
-    assert!(matches!(opened, Err(OpenError::ReadOnly { .. })), "{opened:?}");
-}
-
-#[test]
-fn a_directory_that_cannot_be_written_is_named() {
-    use std::os::unix::fs::PermissionsExt;
-    use std::os::unix::process::CommandExt;
-    let directory = tempfile::tempdir().unwrap();
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o555)).unwrap();
-    // Rights do not bind root, so the child is somebody else then. A copy is run, since the build
-    // directory may be out of that one's reach.
-    let program = tempfile::Builder::new().tempfile().unwrap().into_temp_path();
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let mut child = std::process::Command::new(&program);
-    child.args(["damage::child_without_rights", "--exact"]);
-    child.env(FORBIDDEN, directory.path());
-    if rustix::process::geteuid().is_root() {
-        child.uid(65534).gid(65534);
-    }
-    let output = child.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    let mut bench = Bench::new(&take(directory.path())).await;
+    bench.open(&older, "shorter").await;
+    assert_eq!(bench.outcomes.wrong.len(), 1, "{:?}", bench.outcomes);
 }

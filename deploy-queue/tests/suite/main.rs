@@ -3,9 +3,15 @@
 // The helpers of the tests unwrap as the tests do.
 #![allow(clippy::unwrap_used)]
 
+mod bad_input;
 mod conformance;
 mod crash;
 mod damage;
 mod full_disk;
+mod harness;
 mod limits;
+mod model;
+mod model_reference;
+mod power;
 mod reopen;
+mod sweep;
