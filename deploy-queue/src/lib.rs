@@ -39,6 +39,7 @@
 //! # Features
 //!
 //! - `disk` (on by default): [`DiskStore`], with redb. Without it nothing here touches a disk.
+//! - `failpoints`: for the tests of this crate alone.
 //!
 //! # Guarantees of the store on disk
 //!
@@ -66,12 +67,18 @@ mod config;
 mod desk;
 #[cfg(feature = "disk")]
 mod disk;
+#[cfg(feature = "disk")]
+mod failpoint;
 mod ledger;
 mod memory_journal;
 mod memory_queue;
+mod sync;
 
 pub use config::{Backoff, QueueConfig};
 #[cfg(feature = "disk")]
 pub use disk::{Cause, DiskStore, OpenError, SettleError, StoreError};
+#[cfg(feature = "failpoints")]
+#[doc(hidden)]
+pub use failpoint::{FAIL_POINTS, FailAction, set_fail_point};
 pub use memory_journal::MemoryJournal;
 pub use memory_queue::MemoryQueue;

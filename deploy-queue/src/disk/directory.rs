@@ -9,6 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::error::OpenError;
 use super::mark::Mark;
+use crate::failpoint::fail_point;
 
 /// The newest format that is known here.
 const FORMAT: u32 = 1;
@@ -82,8 +83,11 @@ impl Directory {
             // Made by us, so that nobody else may read it.
             drop(options().open(&new).map_err(failed)?);
             make(&new)?;
+            fail_point("make.database");
             self.put(MARK_FILE, &Mark { commits: 1 }.encode()).map_err(failed)?;
+            fail_point("make.mark");
             self.put(FORMAT_FILE, &format!("{MAGIC}{FORMAT}\n")).map_err(failed)?;
+            fail_point("make.format");
         }
         let missing = |file| OpenError::Missing { path: self.path.clone(), file };
         if !self.database().exists() {

@@ -21,6 +21,7 @@ use super::shared::Shared;
 use super::writer::{Answer, Message, Notes, Outbox, Row, Writer};
 use crate::config::QueueConfig;
 use crate::desk::{Desk, Keeper};
+use crate::failpoint::fail_point;
 use crate::ledger::{Fingerprint, Ledger};
 
 /// Tasks and facts in one directory on disk: a queue and a journal that survive kill -9 and power
@@ -78,13 +79,17 @@ impl DiskStore {
 
     fn open_now(path: &Path, config: QueueConfig) -> Result<Self, OpenError> {
         let directory = Directory::lock(path)?;
+        fail_point("open.locked");
         directory.prepare(load::make)?;
+        fail_point("open.prepared");
         let (mark, mark_file) = directory.mark()?;
         let loaded = load::load(path, &directory.database(), mark, config.limits())?;
+        fail_point("open.loaded");
         let failed = |error| OpenError::io(path, error);
         let mark = Mark { commits: loaded.meta.commits };
         mark.write(&mark_file).map_err(failed)?;
         mark_file.sync_all().map_err(failed)?;
+        fail_point("open.marked");
 
         let (messages, inbox) = mpsc::channel();
         let outbox = || Outbox::new(messages.clone());

@@ -18,6 +18,7 @@ use super::rows::{self, CARDS, EVENTS, META, META_KEY, Meta, STATES, TASKS};
 use super::shared::Shared;
 use crate::catalog::Card;
 use crate::desk::Keeper;
+use crate::failpoint::fail_point;
 use crate::ledger::Change;
 
 /// How long a claim's attempt number waits for another commit to ride on. Long enough that a busy
@@ -155,6 +156,7 @@ struct Batch {
 impl Writer {
     /// Commits until it is told to close, or nobody can tell it any more.
     pub(super) fn run(mut self) {
+        let _stops = StopsWhenItPanics(Arc::clone(&self.shared));
         let closed = loop {
             let (mut batch, due) = self.gather();
             self.notes.take(&mut batch.rows);
@@ -164,12 +166,14 @@ impl Writer {
                 break closed;
             }
         };
+        fail_point("close.before");
         self.shared.stop();
         if let Some(database) = self.shared.take_database() {
             // What was acknowledged is on disk; closing well only makes the next opening faster.
             let _ = database.close();
         }
         let _ = self.mark.sync_all();
+        fail_point("close.after");
         drop(self.directory);
         let _ = closed.send(());
     }
@@ -225,14 +229,28 @@ impl Writer {
     fn commit(&mut self, rows: &[Row]) -> Result<(), StoreError> {
         let meta = Meta { commits: self.meta.commits + 1, ..self.meta };
         let notes = &self.notes.states;
+        fail_point("commit.before");
         let written = self.shared.read(|database| write(database, meta, rows, notes))?;
         if written.is_some() {
             self.notes = Notes::default();
             self.meta = meta;
+            fail_point("commit.after");
             let mark = Mark { commits: meta.commits };
             mark.write(&self.mark).map_err(StoreError::disk)?;
+            fail_point("mark.after");
         }
         Ok(())
+    }
+}
+
+/// Stops the store when the thread that writes panics: nobody waits for it in vain.
+struct StopsWhenItPanics(Arc<Shared>);
+
+impl Drop for StopsWhenItPanics {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(StoreError::disk("the thread that writes has panicked"));
+        }
     }
 }
 

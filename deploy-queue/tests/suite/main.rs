@@ -7,6 +7,7 @@ mod bad_input;
 mod conformance;
 mod crash;
 mod damage;
+mod failpoints;
 mod full_disk;
 mod harness;
 mod limits;

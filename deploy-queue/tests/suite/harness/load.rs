@@ -11,11 +11,11 @@ use deploy_core::{
     Claim, Failure, FailureCode, Journal, JournalQuery, LeaseToken, Queue, QueueAdmin, QueueError,
     Sequence, Settlement,
 };
-use deploy_queue::{DiskStore, QueueConfig};
+use deploy_queue::{DiskStore, FailAction, QueueConfig, set_fail_point};
 use deploy_testkit::samples;
 
 use super::content::{FATES, both_events, event, far, fate, task};
-use super::process::{CYCLE, PLAN, Plan, STORE};
+use super::process::{CYCLE, FAIL_POINT, PLAN, Plan, STORE};
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -40,9 +40,12 @@ fn child() {
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = builder.worker_threads(2).enable_time().build().unwrap();
+    if let Ok(point) = std::env::var(FAIL_POINT) {
+        arm(&point);
+    }
     runtime.block_on(async {
         say("opening");
-        let store = match DiskStore::open(path, QueueConfig::new()).await {
+        let store = match DiskStore::open(&path, QueueConfig::new()).await {
             Ok(store) => store,
             Err(error) => return say(&format!("refused {error:?}")),
         };
@@ -50,7 +53,7 @@ fn child() {
         let actor = Actor { store: Arc::new(store), cycle, early: plan == Plan::Early };
         match plan {
             Plan::Load | Plan::Early => actor.load().await,
-            Plan::Script => actor.script().await,
+            Plan::Script | Plan::Twice => actor.script().await,
             Plan::Recover => {}
             Plan::Hold => {
                 // Until the parent closes its end.
@@ -59,7 +62,24 @@ fn child() {
         }
         actor.store.close().await;
         say("closed");
+        // What has failed can be opened again by the same process.
+        drop(actor);
+        if plan == Plan::Twice {
+            match DiskStore::open(&path, QueueConfig::new()).await {
+                Ok(_) => say("again"),
+                Err(error) => say(&format!("wrong {error:?}, the second time")),
+            }
+        }
     });
+}
+
+/// Sets a fail point: its name, at which time it is reached, and what happens then.
+fn arm(point: &str) {
+    let [name, times, action] = point.split(' ').collect::<Vec<_>>()[..] else {
+        panic!("no such fail point: {point}");
+    };
+    let action = if action == "panic" { FailAction::Panic } else { FailAction::Abort };
+    set_fail_point(name, times.parse().unwrap(), action);
 }
 
 /// Says a word, in one write, so that a kill cuts between words.

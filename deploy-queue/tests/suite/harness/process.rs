@@ -18,6 +18,9 @@ pub(super) const PLAN: &str = "DEPLOY_QUEUE_CHILD_PLAN";
 /// The number of the cycle, for ids that are used once.
 pub(super) const CYCLE: &str = "DEPLOY_QUEUE_CHILD_CYCLE";
 
+/// A fail point to be set, if any.
+pub(super) const FAIL_POINT: &str = "DEPLOY_QUEUE_CHILD_FAIL_POINT";
+
 /// What a child is to do with its store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
@@ -27,6 +30,8 @@ pub(crate) enum Plan {
     Early,
     /// Do each thing a few times, one after the other, and close.
     Script,
+    /// The same, and open once more, in the same process.
+    Twice,
     /// Open and close.
     Recover,
     /// Open, and close when the standard input ends.
@@ -34,7 +39,8 @@ pub(crate) enum Plan {
 }
 
 impl Plan {
-    const ALL: [Self; 5] = [Self::Load, Self::Early, Self::Script, Self::Recover, Self::Hold];
+    const ALL: [Self; 6] =
+        [Self::Load, Self::Early, Self::Script, Self::Twice, Self::Recover, Self::Hold];
 
     pub(super) fn named(name: &str) -> Self {
         Self::ALL.into_iter().find(|plan| format!("{plan:?}") == name).unwrap()
@@ -47,7 +53,8 @@ pub(crate) struct Job {
     pub(crate) store: PathBuf,
     pub(crate) plan: Plan,
     pub(crate) cycle: u64,
-    pub(crate) tracer: Option<Tracer>,
+    tracer: Option<Tracer>,
+    fail_point: Option<String>,
 }
 
 /// A child that runs.
@@ -63,11 +70,17 @@ pub(crate) struct Running {
 
 impl Job {
     pub(crate) fn new(store: &Path, plan: Plan, cycle: u64) -> Self {
-        Self { store: store.to_owned(), plan, cycle, tracer: None }
+        Self { store: store.to_owned(), plan, cycle, tracer: None, fail_point: None }
     }
 
     pub(crate) fn with_tracer(mut self, tracer: Tracer) -> Self {
         self.tracer = Some(tracer);
+        self
+    }
+
+    /// Lets the child `panic` or `abort` when it comes to a point for the `times`th time.
+    pub(crate) fn with_fail_point(mut self, point: &str, times: u32, action: &str) -> Self {
+        self.fail_point = Some(format!("{point} {times} {action}"));
         self
     }
 
@@ -82,6 +95,9 @@ impl Job {
                 command
             }
         };
+        if let Some(point) = &self.fail_point {
+            command.env(FAIL_POINT, point);
+        }
         let child = command
             .args(arguments)
             .env(STORE, &self.store)
@@ -150,7 +166,8 @@ impl Running {
         drop(self.child.stdin.take());
         while self.hear(1, book) {}
         self.child.wait().unwrap();
-        let panicked = self.noise.iter().any(|line| line.contains("panicked at"));
+        let panicked = self.noise.iter().any(|line| line.contains("panicked at"))
+            && !self.noise.iter().any(|line| line.contains("the fail point"));
         assert!(!panicked, "the child failed: {:#?}", self.noise);
         self.noise
     }
