@@ -83,11 +83,17 @@ fn a_store_that_is_being_made_when_the_power_fails_is_whole_or_none() {
     let volume = Volume::new();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (mut tally, mut random, mut none) = (Tally::default(), Random::new(3), 0);
-    let store = volume.path().join("new");
     for cycle in 0..losses() {
+        // Each time another: the removal of the last one may be undone by the power loss, too.
+        let store = volume.path().join(format!("new-{cycle}"));
         let mut book = Book::default();
         let job = Job::new(&store, Plan::Load, cycle);
-        work_and_cut(&volume, &job, 0, Duration::from_micros(random.below(50_000)), &mut book);
+        // Half of the cuts come in the first moments, and half when the store begins to work.
+        let (words, delay) = match cycle % 2 {
+            0 => (0, Duration::from_micros(random.below(50_000))),
+            _ => (1 + random.below(30), Duration::ZERO),
+        };
+        work_and_cut(&volume, &job, words, delay, &mut book);
         tally.cycles += 1;
         let opened = book.said("open") > 0;
         none += u64::from(!opened);

@@ -7,25 +7,26 @@ use std::path::PathBuf;
 
 use deploy_queue::DiskStore;
 
-use crate::harness::{Book, Calls, Job, Plan, Random, Tally, Tracer, check, copy, cycles, scratch};
-
-/// Of so many writes one fails in the normal run, each time another; with
-/// `DEPLOY_QUEUE_SWEEP_STEP=1` every one does.
-const STEP: u64 = 3;
+use crate::harness::{Book, Calls, Job, Plan, Random, Tally, Tracer, check, copy, scratch};
 
 /// A store for a run that is repeated, and what such a run does.
 struct Stage {
     directory: tempfile::TempDir,
+    start: Start,
+    /// What was said of the store before a run begins.
+    book: Book,
     tracer: Tracer,
     calls: Calls,
     runtime: tokio::runtime::Runtime,
 }
 
-/// Whether the store is there already when a run begins.
+/// How a run finds the store.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Start {
     New,
     Existing,
+    /// As kill -9 left it. The run opens and closes it.
+    Killed,
 }
 
 impl Stage {
@@ -33,15 +34,23 @@ impl Stage {
         let directory = scratch();
         let tracer = Tracer::new(&directory.path().join("log"));
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let mut stage = Self { directory, tracer, calls: Calls::default(), runtime };
-        if start == Start::Existing {
-            stage.runtime.block_on(async {
+        let (calls, book) = (Calls::default(), Book::default());
+        let mut stage = Self { directory, start, book, tracer, calls, runtime };
+        match start {
+            Start::New => {}
+            Start::Existing => stage.runtime.block_on(async {
                 let made = DiskStore::open(stage.whole(), Default::default()).await.unwrap();
                 made.close().await;
-            });
+            }),
+            Start::Killed => {
+                let mut child = Job::new(&stage.whole(), Plan::Load, 0).start();
+                assert!(child.hear(150, &mut stage.book), "{:?}", child.noise);
+                child.kill();
+                child.end(&mut stage.book);
+            }
         }
-        let (mut book, mut tally) = (stage.reset(start), Tally::default());
-        Job::new(&stage.store(), Plan::Script, 1).with_tracer(stage.tracer.clone()).run(&mut book);
+        let (mut book, mut tally) = (stage.reset(), Tally::default());
+        stage.job(stage.tracer.clone()).run(&mut book);
         assert_eq!(book.said("closed"), 1, "a run without faults comes to its end");
         stage.calls = stage.tracer.calls(&stage.store());
         stage.runtime.block_on(check(&stage.store(), &mut book, &mut tally)).unwrap();
@@ -59,13 +68,19 @@ impl Stage {
     }
 
     /// Puts the store back to how a run finds it.
-    fn reset(&self, start: Start) -> Book {
-        match start {
-            Start::Existing => copy(&self.whole(), &self.store()),
+    fn reset(&self) -> Book {
+        match self.start {
+            Start::Existing | Start::Killed => copy(&self.whole(), &self.store()),
             Start::New if self.store().exists() => std::fs::remove_dir_all(self.store()).unwrap(),
             Start::New => {}
         }
-        Book::default()
+        self.book.clone()
+    }
+
+    /// The run.
+    fn job(&self, tracer: Tracer) -> Job {
+        let plan = if self.start == Start::Killed { Plan::Recover } else { Plan::Script };
+        Job::new(&self.store(), plan, 1).with_tracer(tracer)
     }
 
     /// The kinds of calls that a run makes and that a test asks for.
@@ -102,10 +117,10 @@ fn kill_at_each(start: Start, wanted: impl Fn(&str) -> bool) -> Tally {
     println!("{start:?}: {kinds:?} on {:?}", stage.calls.paths);
     for (name, most) in &kinds {
         for number in 1.. {
-            let mut book = stage.reset(start);
+            let mut book = stage.reset();
             let kill = |number| format!("{name}:signal=SIGKILL:when={number}");
             let tracer = stage.tracer.injecting(&stage.calls, &kill(number));
-            Job::new(&stage.store(), Plan::Script, 1).with_tracer(tracer).run(&mut book);
+            stage.job(tracer).run(&mut book);
             if book.said("closed") == 1 {
                 // How calls share commits differs from run to run, and their number with it.
                 assert!(number * 2 > *most, "{name} {number} of {most} was not reached");
@@ -143,23 +158,28 @@ fn a_kill_at_every_step_of_making_a_store_loses_nothing() {
     assert!(tally.cycles > 10, "{tally:?}");
 }
 
+#[test]
+fn a_kill_at_every_write_and_sync_of_a_recovery_loses_nothing() {
+    let tally = kill_at_each(Start::Killed, |_| true);
+    tally.assert_clean("kill at each call of a recovery");
+    assert!(tally.cycles > 5, "{tally:?}");
+}
+
 /// What is done to a call.
 const NO_ROOM: &str = "error=ENOSPC";
 const BROKEN: &str = "error=EIO";
 
 /// Lets each call of some kinds fail once: the store stops, and is whole when it is opened again.
-fn fail_at_each(step: u64, wanted: impl Fn(&str) -> bool, faults: &[&str]) -> Tally {
+fn fail_at_each(wanted: impl Fn(&str) -> bool, faults: &[&str]) -> Tally {
     let stage = Stage::new(Start::Existing);
     let mut tally = Tally::default();
     let (mut hit, mut stopped) = (0_u64, 0);
     for (name, most) in stage.kinds(wanted) {
-        for number in (1..=most).filter(|number| number.is_multiple_of(step)) {
-            let fault = faults[usize::try_from(number / step).unwrap() % faults.len()];
-            let mut book = stage.reset(Start::Existing);
+        for (number, fault) in (1..=most).zip(faults.iter().cycle()) {
+            let mut book = stage.reset();
             let inject = format!("{name}:{fault}:when={number}");
             let tracer = stage.tracer.injecting(&stage.calls, &inject);
-            let job = Job::new(&stage.store(), Plan::Script, 1).with_tracer(tracer.clone());
-            job.run(&mut book);
+            stage.job(tracer.clone()).run(&mut book);
             let at = format!("{inject} {:?}", book.refusals);
             stopped += book.said("stopped") + book.said("refused");
             let seen = tracer.seen();
@@ -191,17 +211,16 @@ fn syncs_again(seen: &[String]) -> Vec<String> {
 
 #[test]
 fn a_sync_that_fails_stops_the_store_and_is_not_tried_again() {
-    let tally = fail_at_each(1, |name| matches!(name, "fsync" | "fdatasync"), &[BROKEN]);
+    let tally = fail_at_each(|name| matches!(name, "fsync" | "fdatasync"), &[BROKEN]);
     tally.assert_clean("each sync fails");
     assert!(tally.cycles > 10, "{tally:?}");
 }
 
 #[test]
 fn a_write_that_fails_stops_the_store_and_loses_nothing() {
-    let step = cycles("DEPLOY_QUEUE_SWEEP_STEP", STEP);
-    let tally = fail_at_each(step, |name| !is_sync(name), &[NO_ROOM, BROKEN]);
+    let tally = fail_at_each(|name| !is_sync(name), &[NO_ROOM, BROKEN]);
     tally.assert_clean("each write fails");
-    assert!(tally.cycles > 20, "{tally:?}");
+    assert!(tally.cycles > 50, "{tally:?}");
 }
 
 #[test]
@@ -209,7 +228,7 @@ fn a_store_that_finds_no_room_is_not_opened_and_says_so() {
     let stage = Stage::new(Start::Existing);
     let (mut tally, mut refused) = (Tally::default(), 0);
     for (name, _) in stage.kinds(|name| !is_sync(name)) {
-        let mut book = stage.reset(Start::Existing);
+        let mut book = stage.reset();
         let inject = format!("{name}:{NO_ROOM}");
         let tracer = stage.tracer.injecting(&stage.calls, &inject);
         Job::new(&stage.store(), Plan::Recover, 1).with_tracer(tracer).run(&mut book);
@@ -240,7 +259,7 @@ fn the_sweep_notices_an_acknowledgement_before_the_commit() {
     let syncs = stage.kinds(is_sync).into_iter().max_by_key(|(_, most)| *most);
     let (name, most) = syncs.unwrap();
     for number in most / 2..most {
-        let mut book = stage.reset(Start::Existing);
+        let mut book = stage.reset();
         let inject = format!("{name}:signal=SIGKILL:when={number}");
         let tracer = stage.tracer.injecting(&stage.calls, &inject);
         Job::new(&stage.store(), Plan::Early, 1).with_tracer(tracer).run(&mut book);

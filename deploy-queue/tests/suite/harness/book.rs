@@ -13,7 +13,7 @@ pub(super) enum Place {
 }
 
 /// Where a task, or the end of a journal, may be.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Story<P> {
     pub(super) may: BTreeSet<P>,
     /// What was said of it last.
@@ -21,7 +21,7 @@ pub(super) struct Story<P> {
 }
 
 /// What must be in a store. It goes on over any number of children.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Book {
     pub(super) tasks: BTreeMap<String, Story<Place>>,
     /// The number of the last event of each journal.
