@@ -3,7 +3,9 @@
 
 mod book;
 mod check;
+mod child;
 mod content;
+mod lane;
 mod load;
 mod process;
 mod tracer;

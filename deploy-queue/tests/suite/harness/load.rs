@@ -1,8 +1,7 @@
-//! The child: it works on a store as fast as it can, and says each call before and after.
+//! What a child does with a store: it works as fast as it can, and says each call before and after.
 
 use std::fmt;
 use std::future::Future;
-use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,94 +10,31 @@ use deploy_core::{
     Claim, Failure, FailureCode, Journal, JournalQuery, LeaseToken, Queue, QueueAdmin, QueueError,
     Sequence, Settlement,
 };
-use deploy_queue::{DiskStore, FailAction, QueueConfig, set_fail_point};
+use deploy_queue::DiskStore;
 use deploy_testkit::samples;
 
+use super::child::say;
 use super::content::{FATES, both_events, event, far, fate, task};
-use super::process::{CYCLE, FAIL_POINT, PLAN, Plan, STORE};
+use super::lane::JournalLane;
 
 const LEASE: Duration = Duration::from_secs(60);
 
-/// After how many events a journal is left alone, or removed.
-const JOURNAL: u64 = 40;
-
 /// A call that failed: nobody knows what became of it.
 #[derive(Debug)]
-struct Failed;
-
-/// The child, when it was started as one.
-#[test]
-fn child() {
-    let Ok(path) = std::env::var(STORE) else {
-        return;
-    };
-    let plan = Plan::named(&std::env::var(PLAN).unwrap());
-    let cycle = std::env::var(CYCLE).unwrap();
-    say(&format!("pid {}", std::process::id()));
-    let mut builder = match plan {
-        Plan::Load | Plan::Early => tokio::runtime::Builder::new_multi_thread(),
-        _ => tokio::runtime::Builder::new_current_thread(),
-    };
-    let runtime = builder.worker_threads(2).enable_time().build().unwrap();
-    if let Ok(point) = std::env::var(FAIL_POINT) {
-        arm(&point);
-    }
-    runtime.block_on(async {
-        say("opening");
-        let store = match DiskStore::open(&path, QueueConfig::new()).await {
-            Ok(store) => store,
-            Err(error) => return say(&format!("refused {error:?}")),
-        };
-        say("open");
-        let actor = Actor { store: Arc::new(store), cycle, early: plan == Plan::Early };
-        match plan {
-            Plan::Load | Plan::Early => actor.load().await,
-            Plan::Script | Plan::Twice => actor.script().await,
-            Plan::Recover => {}
-            Plan::Hold => {
-                // Until the parent closes its end.
-                let _ = std::io::stdin().lock().read_line(&mut String::new());
-            }
-        }
-        actor.store.close().await;
-        say("closed");
-        // What has failed can be opened again by the same process.
-        drop(actor);
-        if plan == Plan::Twice {
-            match DiskStore::open(&path, QueueConfig::new()).await {
-                Ok(_) => say("again"),
-                Err(error) => say(&format!("wrong {error:?}, the second time")),
-            }
-        }
-    });
-}
-
-/// Sets a fail point: its name, at which time it is reached, and what happens then.
-fn arm(point: &str) {
-    let [name, times, action] = point.split(' ').collect::<Vec<_>>()[..] else {
-        panic!("no such fail point: {point}");
-    };
-    let action = if action == "panic" { FailAction::Panic } else { FailAction::Abort };
-    set_fail_point(name, times.parse().unwrap(), action);
-}
-
-/// Says a word, in one write, so that a kill cuts between words.
-fn say(word: &str) {
-    std::io::stderr().write_all(format!("@{word}\n").as_bytes()).unwrap();
-}
+pub(super) struct Failed;
 
 /// Somebody who works on a store.
 #[derive(Clone, Debug)]
-struct Actor {
-    store: Arc<DiskStore>,
-    cycle: String,
+pub(super) struct Actor {
+    pub(super) store: Arc<DiskStore>,
+    pub(super) cycle: String,
     /// Acknowledges before it is true: the planted bug.
-    early: bool,
+    pub(super) early: bool,
 }
 
 impl Actor {
     /// Works until it is killed, or until a call fails.
-    async fn load(&self) {
+    pub(super) async fn load(&self) {
         let mut work = tokio::task::JoinSet::new();
         for lane in 0..3 {
             let actor = self.clone();
@@ -125,7 +61,7 @@ impl Actor {
     }
 
     /// Does each thing there is to do a few times, one after the other.
-    async fn script(&self) {
+    pub(super) async fn script(&self) {
         if self.steps().await.is_err() {
             self.assert_stopped().await;
         }
@@ -145,7 +81,7 @@ impl Actor {
     }
 
     /// Makes a call, and says so before and after it.
-    async fn call<T, E: fmt::Debug>(
+    pub(super) async fn call<T, E: fmt::Debug>(
         &self,
         call: &str,
         id: &str,
@@ -306,35 +242,5 @@ async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
         biased;
         answer = future => Some(answer),
         () = tokio::task::yield_now() => None,
-    }
-}
-
-/// A producer's journals, one after the other.
-#[derive(Debug)]
-struct JournalLane {
-    name: String,
-    journal: u64,
-    last: u64,
-}
-
-impl JournalLane {
-    fn new(cycle: &str, lane: u64) -> Self {
-        Self { name: format!("{cycle}-{lane}"), journal: 0, last: 0 }
-    }
-
-    async fn append(&mut self, actor: &Actor) -> Result<(), Failed> {
-        let name = format!("{}-{}-journal", self.name, self.journal);
-        let id: TaskId = name.parse().unwrap();
-        let last = self.last + 1 + self.last % 3;
-        let events = (self.last + 1..=last).map(|number| event(&id, number)).collect();
-        actor.call("append", &name, last, actor.store.append(events)).await?;
-        self.last = last;
-        if last >= JOURNAL {
-            if self.journal.is_multiple_of(2) {
-                actor.call("remove", &name, 0, actor.store.remove(id)).await?;
-            }
-            (self.journal, self.last) = (self.journal + 1, 0);
-        }
-        Ok(())
     }
 }

@@ -86,7 +86,7 @@ impl Job {
 
     pub(crate) fn start(&self) -> Running {
         let program = std::env::current_exe().unwrap();
-        let arguments = ["harness::load::child", "--exact", "--nocapture", "--test-threads=1"];
+        let arguments = ["harness::child::child", "--exact", "--nocapture", "--test-threads=1"];
         let mut command = match &self.tracer {
             None => Command::new(program),
             Some(tracer) => {

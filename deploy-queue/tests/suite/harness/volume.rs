@@ -83,6 +83,11 @@ impl Volume {
     /// Starts the machine again, after everybody on it is gone.
     pub(crate) fn restart(&self) {
         run("umount", &[text(&self.path())], "it is busy, or was not mounted");
+        // What is on the disk is copied to another one: a mount namespace that somebody else made
+        // meanwhile may still hold the file system without power, and a second mount would be of it.
+        let disk = self.directory.path().join("disk");
+        std::fs::copy(self.image(), &disk).unwrap();
+        std::fs::rename(&disk, self.image()).unwrap();
         self.mount();
     }
 }
