@@ -1,7 +1,7 @@
 //! The ledger behind a lock, with the claims that wait at it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use deploy_core::model::Timestamp;
@@ -9,6 +9,10 @@ use deploy_core::{Clock, QueueError};
 use tokio::sync::{oneshot, watch};
 
 use crate::ledger::{Change, Leased, Ledger};
+use crate::sync::{Mutex, MutexGuard};
+
+#[cfg(test)]
+mod schedule_test;
 
 /// Whoever keeps the tasks of a ledger. Called under the desk's lock, in the order of the changes.
 pub(crate) trait Keeper {

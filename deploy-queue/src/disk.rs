@@ -19,4 +19,5 @@ mod writer;
 
 pub use cause::Cause;
 pub use error::{OpenError, SettleError, StoreError};
+pub(crate) use log::LIMIT as LOG_LIMIT;
 pub use store::DiskStore;

@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::error::OpenError;
 use super::log::Log;
 use super::mark::Mark;
+use crate::failpoint::fail_point;
 
 /// The newest format that is known here.
 const FORMAT: u32 = 2;
@@ -98,7 +99,9 @@ impl Directory {
             // Made by us, so that nobody else may read it.
             drop(options().open(&new).map_err(failed)?);
             make(&new)?;
+            fail_point("make.database");
             self.put(MARK_FILE, Mark { commits: 1 }.encode().as_bytes()).map_err(failed)?;
+            fail_point("make.mark");
             self.put_log(&Log::new_content()).map_err(failed)?;
         }
         let missing = |file| OpenError::Missing { path: self.path.clone(), file };
@@ -153,7 +156,10 @@ impl Directory {
     /// Makes an empty log, and a store of it and the database.
     fn put_log(&self, content: &[u8]) -> io::Result<()> {
         self.put(LOG_FILE, content)?;
-        self.put(FORMAT_FILE, format!("{MAGIC}{FORMAT}\n").as_bytes())
+        fail_point("make.log");
+        self.put(FORMAT_FILE, format!("{MAGIC}{FORMAT}\n").as_bytes())?;
+        fail_point("make.format");
+        Ok(())
     }
 
     /// Makes a small file, whole or not at all.

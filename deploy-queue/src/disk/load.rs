@@ -4,7 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use deploy_core::model::Timestamp;
-use redb::{AccessGuard, Database, ReadableTable, WriteTransaction};
+use redb::{
+    AccessGuard, Database, ReadOnlyDatabase, ReadableDatabase, ReadableTable, WriteTransaction,
+};
 
 use super::compact;
 use super::error::{OpenError, StoreError};
@@ -59,12 +61,13 @@ pub(super) fn load(
 ) -> Result<Loaded, OpenError> {
     // The database panics on some kinds of damage.
     let loaded = catch_unwind(AssertUnwindSafe(|| {
+        let failed = |error| OpenError::store(directory, error);
+        look(database, mark, log).map_err(failed)?;
         let opened = Database::builder()
             .set_cache_size(CACHE)
             .set_check_integrity_on_open(true)
             .open(database);
         let mut opened = opened.map_err(|error| OpenError::database(directory, error.into()))?;
-        let failed = |error| OpenError::store(directory, error);
         let (meta, read) = recover(&opened, mark, log, limits, now).map_err(failed)?;
         if compact::is_due(&opened, database, read.bytes).map_err(failed)? {
             compact::compact(&mut opened).map_err(failed)?;
@@ -87,19 +90,13 @@ fn recover(
     now: Timestamp,
 ) -> Result<(Meta, Read), StoreError> {
     let transaction = transaction(database)?;
-    let mut meta = read_meta(&transaction)?;
+    let mut meta = read_meta(&transaction.open_table(META).map_err(StoreError::database)?)?;
     let mut pending = Pending::default();
-    let groups = log.map_or(Ok(Vec::new()), |log| log::groups(log, meta.commits))?;
-    for (number, body) in groups {
+    for (number, body) in groups(meta, mark, log)? {
         for row in Row::decode_all(number, body)? {
             pending.apply(row);
         }
         meta.commits = number;
-    }
-    if meta.commits < mark.commits {
-        let (found, expected) = (meta.commits, mark.commits);
-        let what = format!("the store ends at commit {found} of {expected}, so it");
-        return Err(StoreError::Corrupt { what });
     }
     let meta = Meta { commits: meta.commits + 1, openings: meta.openings + 1 };
     pending.fill(&transaction, meta).map_err(StoreError::database)?;
@@ -109,8 +106,28 @@ fn recover(
     Ok((meta, read))
 }
 
-fn read_meta(transaction: &WriteTransaction) -> Result<Meta, StoreError> {
+/// Looks whether the files belong together before the database is opened for writing, which may change
+/// it. One that was not closed well cannot be looked into before it is repaired.
+fn look(database: &Path, mark: Mark, log: Option<&[u8]>) -> Result<(), StoreError> {
+    log.map_or(Ok(()), log::check_head)?;
+    let Ok(database) = ReadOnlyDatabase::open(database) else { return Ok(()) };
+    let transaction = database.begin_read().map_err(StoreError::database)?;
     let table = transaction.open_table(META).map_err(StoreError::database)?;
+    groups(read_meta(&table)?, mark, log).map(drop)
+}
+
+/// The groups of the log that the database does not have; with them the store goes as far as its mark.
+fn groups(meta: Meta, mark: Mark, log: Option<&[u8]>) -> Result<Vec<log::Group<'_>>, StoreError> {
+    let groups = log.map_or(Ok(Vec::new()), |log| log::groups(log, meta.commits))?;
+    let (found, expected) = (groups.last().map_or(meta.commits, |last| last.0), mark.commits);
+    if found < expected {
+        let what = format!("the store ends at commit {found} of {expected}, so it");
+        return Err(StoreError::Corrupt { what });
+    }
+    Ok(groups)
+}
+
+fn read_meta(table: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Meta, StoreError> {
     let row = table.get(META_KEY).map_err(StoreError::database)?;
     let Some(row) = row else {
         return Err(StoreError::Corrupt { what: "the table meta".to_owned() });

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::error::StoreError;
+use crate::failpoint::{fail_point, log_limit};
 
 /// What the file begins with.
 const MAGIC: &[u8; 16] = b"deploy-queue log";
@@ -21,7 +22,7 @@ const HEAD: usize = 8 + 4 + 8 + 8;
 
 /// The file is not cut below this length, in bytes, and is written over from its beginning when it
 /// has grown beyond it: what is there already needs no new blocks, so that a sync is cheaper.
-pub(super) const LIMIT: u64 = 8 * 1024 * 1024;
+pub(crate) const LIMIT: u64 = 8 * 1024 * 1024;
 
 /// The open log.
 #[derive(Debug)]
@@ -58,15 +59,15 @@ impl Log {
     /// Begins anew, once all groups are in the database. Those that are there are written over.
     pub(super) fn rewind(&mut self) -> io::Result<()> {
         self.end = ALIGNMENT as u64;
-        if self.file.metadata()?.len() > 2 * LIMIT {
-            self.file.set_len(LIMIT)?;
+        if self.file.metadata()?.len() > 2 * log_limit() {
+            self.file.set_len(log_limit())?;
         }
         Ok(())
     }
 
     /// Says whether it is time to bring the groups into the database.
     pub(super) fn is_long(&self) -> bool {
-        self.end >= LIMIT
+        self.end >= log_limit()
     }
 
     /// Begins a group in a buffer, to which the body is appended.
@@ -85,10 +86,16 @@ impl Log {
         buffer[8..12].copy_from_slice(&check.to_le_bytes());
         buffer.resize(buffer.len().next_multiple_of(ALIGNMENT), 0);
         self.file.write_all_at(buffer, self.end)?;
+        fail_point("log.written");
         self.file.sync_data()?;
         self.end += buffer.len() as u64;
         Ok(())
     }
+}
+
+/// Checks the head of a log, before anything is done on its word.
+pub(super) fn check_head(content: &[u8]) -> Result<(), StoreError> {
+    salt(content).map(drop)
 }
 
 /// The groups that come after the commit `after`, with which the database ends.

@@ -23,6 +23,7 @@ use super::shared::Shared;
 use super::writer::Writer;
 use crate::config::QueueConfig;
 use crate::desk::{Desk, Keeper};
+use crate::failpoint::fail_point;
 use crate::ledger::{Fingerprint, Ledger};
 
 /// Tasks and facts in one directory on disk: a queue and a journal that survive kill -9 and power
@@ -80,16 +81,20 @@ impl DiskStore {
 
     fn open_now(path: &Path, config: QueueConfig) -> Result<Self, OpenError> {
         let directory = Directory::lock(path)?;
+        fail_point("open.locked");
         let files = directory.prepare(load::make)?;
+        fail_point("open.prepared");
         let log = files.log.as_deref();
         let (database, now) = (directory.database(), config.clock.now());
         let loaded = load::load(path, &database, files.mark, log, config.limits(), now)?;
+        fail_point("open.loaded");
         let log = directory.log(files.log)?;
         let failed = |error| OpenError::io(path, error);
         let (commits, read) = (loaded.meta.commits, loaded.read);
         let mark = files.mark_file;
         Mark { commits }.write(&mark).map_err(failed)?;
         mark.sync_all().map_err(failed)?;
+        fail_point("open.marked");
 
         let (messages, inbox) = mpsc::channel();
         let outbox = || Outbox::new(messages.clone());

@@ -16,6 +16,7 @@ use super::pending::Pending;
 use super::row::Row;
 use super::rows::Meta;
 use super::shared::Shared;
+use crate::failpoint::fail_point;
 
 /// How long what can wait does: the numbers of attempts for another commit to ride on, and the mark
 /// for its sync. Long enough that a busy store does nothing for them alone, short enough that a task
@@ -62,6 +63,7 @@ struct Batch {
 impl Writer {
     /// Commits until it is told to close, or nobody can tell it any more.
     pub(super) fn run(mut self) {
+        let _stops = StopsWhenItPanics(Arc::clone(&self.shared));
         let closed = loop {
             let (mut batch, due) = self.gather();
             // They come as a message, behind what was sent before them.
@@ -77,8 +79,10 @@ impl Writer {
             self.tidy(idle);
             self.plan(due, noted || batch.fetch);
         };
+        fail_point("close.before");
         self.shared.stop();
         self.settle_down();
+        fail_point("close.after");
         drop(self.directory);
         let _ = closed.send(());
     }
@@ -145,12 +149,16 @@ impl Writer {
         Log::begin(&mut self.buffer);
         rows.iter().for_each(|row| row.encode(&mut self.buffer));
         let commits = self.meta.commits + 1;
+        fail_point("commit.before");
         self.log.append(commits, &mut self.buffer).map_err(StoreError::disk)?;
         // What one large group took is not kept for the small ones.
         self.buffer.shrink_to(MOST_BUFFER);
         self.meta.commits = commits;
+        fail_point("commit.after");
         self.shared.committed(rows);
-        Mark { commits }.write(&self.mark).map_err(StoreError::disk)
+        Mark { commits }.write(&self.mark).map_err(StoreError::disk)?;
+        fail_point("mark.after");
+        Ok(())
     }
 
     /// Brings the rows of the log into the database when there are many, and syncs the mark when
@@ -184,8 +192,21 @@ impl Writer {
 
     /// Brings the rows of the log into the database, and begins the log anew.
     fn checkpoint(&mut self) -> Result<(), StoreError> {
+        fail_point("checkpoint.before");
         self.shared.checkpoint(self.meta)?;
+        fail_point("checkpoint.after");
         self.log.rewind().map_err(StoreError::disk)
+    }
+}
+
+/// Stops the store when the thread that writes panics: nobody waits for it in vain.
+struct StopsWhenItPanics(Arc<Shared>);
+
+impl Drop for StopsWhenItPanics {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(StoreError::disk("the thread that writes has panicked"));
+        }
     }
 }
 

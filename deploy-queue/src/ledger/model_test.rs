@@ -2,139 +2,25 @@
 
 use std::time::Duration;
 
-use deploy_core::model::{TaskId, Timestamp};
-use deploy_core::{
-    Failure, FailureCode, LeaseToken, QueueError, QueueStatistics, Settlement, TaskPlace,
-    TaskRecord,
-};
+use deploy_core::model::Timestamp;
+use deploy_core::{Failure, FailureCode, LeaseToken, QueueError, Settlement, TaskRecord};
 use proptest::prelude::*;
 
 use super::{Change, Fingerprint, Ledger, Limits};
 use crate::config::Backoff;
-
-const KINDS: [&str; 3] = ["stone", "paper", "scissors"];
-const LIMITS: Limits = Limits {
-    capacity: 6,
-    max_payload: 10,
-    backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(300) },
-    max_attempts: Some(4),
+use reference::{
+    CAPACITY, Command, KINDS, MAX_ATTEMPTS, MAX_PAYLOAD, Reference, Simple, command, task_id,
 };
 
-#[derive(Clone, Debug)]
-enum Command {
-    Push { id: u8, kind: usize, key: Option<u8>, priority: i32, due: Option<u64>, size: usize },
-    Claim { kinds: Vec<usize>, lease: u64 },
-    GiveBack(usize),
-    Renew { claim: usize, lease: u64 },
-    Settle { claim: usize, how: u8, seconds: u64 },
-    Reschedule { id: u8, due: u64 },
-    Withdraw(u8),
-    Replay(u8),
-    Advance(u64),
-}
+#[path = "../../tests/suite/model_reference.rs"]
+mod reference;
 
-fn command() -> impl Strategy<Value = Command> {
-    use Command::{Advance, Claim, GiveBack, Push, Renew, Replay, Reschedule, Settle, Withdraw};
-    let push = (0..8_u8, 0..3_usize, proptest::option::of(0..2_u8), -1..2_i32);
-    let push = (push, proptest::option::of(0..9_u64), 0..12_usize);
-    prop_oneof![
-        4 => push.prop_map(|((id, kind, key, priority), due, size)| {
-            Push { id, kind, key, priority, due, size }
-        }),
-        4 => (proptest::collection::vec(0..3_usize, 0..3), 0..9_u64)
-            .prop_map(|(kinds, lease)| Claim { kinds, lease }),
-        1 => (0..20_usize).prop_map(GiveBack),
-        1 => (0..20_usize, 0..9_u64).prop_map(|(claim, lease)| Renew { claim, lease }),
-        3 => (0..20_usize, 0..4_u8, 0..9_u64)
-            .prop_map(|(claim, how, seconds)| Settle { claim, how, seconds }),
-        1 => (0..8_u8, 0..9_u64).prop_map(|(id, due)| Reschedule { id, due }),
-        1 => (0..8_u8).prop_map(Withdraw),
-        1 => (0..8_u8).prop_map(Replay),
-        3 => (0..5_u64).prop_map(Advance),
-    ]
-}
-
-/// A task as the simple queue has it.
-#[derive(Clone, Debug)]
-struct Simple {
-    task: TaskRecord,
-    order: u64,
-    due: Timestamp,
-    attempts: u32,
-    lease: Option<(u64, Timestamp)>,
-    dead: bool,
-}
-
-/// The simple queue: a list.
-#[derive(Debug, Default)]
-struct Reference {
-    tasks: Vec<Simple>,
-    orders: u64,
-    claims: u64,
-}
-
-impl Reference {
-    fn at(&mut self, id: &TaskId) -> Option<&mut Simple> {
-        self.tasks.iter_mut().find(|simple| simple.task.id == *id)
-    }
-
-    fn tick(&mut self, now: Timestamp) {
-        for simple in &mut self.tasks {
-            if simple.lease.is_some_and(|(_, until)| until <= now) {
-                simple.lease = None;
-                simple.dead = LIMITS.max_attempts.is_some_and(|most| simple.attempts >= most);
-            }
-        }
-    }
-
-    fn next(&self, kinds: &[String], now: Timestamp) -> Option<TaskId> {
-        let held = |key: &Option<String>| {
-            let holds = |other: &Simple| other.lease.is_some() && other.task.exclusive_key == *key;
-            key.is_some() && self.tasks.iter().any(holds)
-        };
-        let ready = self.tasks.iter().filter(|simple| {
-            simple.lease.is_none()
-                && !simple.dead
-                && simple.due <= now
-                && !held(&simple.task.exclusive_key)
-                && (kinds.is_empty() || kinds.contains(&simple.task.kind))
-        });
-        let rank = |simple: &&Simple| (-simple.task.priority, simple.due, simple.order);
-        Some(ready.min_by_key(rank)?.task.id.clone())
-    }
-
-    fn leased(&mut self, token: &LeaseToken) -> Option<&mut Simple> {
-        let number = token.number;
-        let simple = self.at(&token.task)?;
-        simple.lease.is_some_and(|(held, _)| held == number).then_some(simple)
-    }
-
-    fn place(&mut self, id: &TaskId) -> Option<TaskPlace> {
-        let simple = self.at(id)?;
-        Some(match simple.lease {
-            _ if simple.dead => TaskPlace::Dead,
-            Some((_, until)) => TaskPlace::Claimed { worker: "worker".to_owned(), until },
-            None => TaskPlace::Queued { due: simple.due, attempts: simple.attempts },
-        })
-    }
-
-    fn statistics(&self, now: Timestamp) -> QueueStatistics {
-        let mut statistics = QueueStatistics::default();
-        for simple in &self.tasks {
-            match simple.lease {
-                _ if simple.dead => statistics.dead += 1,
-                Some(_) => statistics.claimed += 1,
-                None if simple.due <= now => statistics.ready += 1,
-                None => statistics.delayed += 1,
-            }
-        }
-        statistics
-    }
-}
-
-fn task_id(id: u8) -> TaskId {
-    TaskId::new(format!("task-{id}")).unwrap()
-}
+const LIMITS: Limits = Limits {
+    capacity: CAPACITY,
+    max_payload: MAX_PAYLOAD,
+    backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(300) },
+    max_attempts: Some(MAX_ATTEMPTS),
+};
 
 /// Both queues, the time, and the tokens that were given out.
 #[derive(Debug)]
@@ -202,7 +88,7 @@ impl Pair {
                     self.tokens.push(leased.token);
                 }
             }
-            Command::GiveBack(claim) => {
+            Command::Own(claim) => {
                 let token = self.token(claim);
                 let change = self.ledger.give_back(&token, now);
                 let simple = self.reference.leased(&token);

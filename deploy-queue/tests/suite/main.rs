@@ -1,12 +1,32 @@
 //! What the queues and journals of this crate promise.
+//!
+//! The fault tests print what they did: cycles, acknowledged, lost, duplicated, wrong. These variables
+//! make them longer:
+//!
+//! | variable | what it sets |
+//! |---|---|
+//! | `DEPLOY_QUEUE_KILLS` | children that are killed with -9 |
+//! | `DEPLOY_QUEUE_POWER_LOSSES` | power losses in each test of them |
+//! | `DEPLOY_QUEUE_FLIPS` | flipped bits in each test of them; 1000000 are all |
+//! | `DEPLOY_QUEUE_MODEL_CASES` | cases of the comparison with the simple queue |
+//! | `DEPLOY_QUEUE_SCHEDULES` | orders that each scheduler of shuttle tries, in the unit tests |
+//!
+//! Power losses need root and loop devices, the sweeps strace. Where one is missing, its tests fail.
 
 // The helpers of the tests unwrap as the tests do.
 #![allow(clippy::unwrap_used)]
 
+mod bad_input;
 mod conformance;
 mod crash;
 mod damage;
+mod failpoints;
 mod full_disk;
+mod harness;
 mod limits;
+mod model;
+mod model_reference;
+mod power;
 mod reopen;
 mod size;
+mod sweep;

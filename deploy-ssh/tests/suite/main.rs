@@ -1,7 +1,6 @@
 //! The tests of deploy-ssh against real servers, and against OpenSSH's own programs.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod hostile;

@@ -1,0 +1,176 @@
+//! What is refused when a store is opened, and what a store refuses: a typed error each, and the data
+//! stays as it was.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deploy_core::{
+    Clock, Journal, JournalQuery, Pushed, Queue, QueueAdmin, QueueError, Settlement, TaskPlace,
+    TaskRecord,
+};
+use deploy_queue::{DiskStore, OpenError, QueueConfig, SettleError};
+use deploy_testkit::{VirtualClock, samples};
+
+use crate::harness::{Book, Job, Plan};
+
+async fn open(path: &Path) -> Result<DiskStore, OpenError> {
+    DiskStore::open(path, QueueConfig::new().with_clock(Arc::new(VirtualClock::new()))).await
+}
+
+/// Every file of a directory and what is in it.
+fn tree(path: &Path) -> BTreeMap<std::ffi::OsString, Vec<u8>> {
+    let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
+    entries.map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap())).collect()
+}
+
+fn task(id: &str, size: usize) -> TaskRecord {
+    TaskRecord::new(samples::task_id(id), "work", vec![7; size])
+}
+
+#[tokio::test]
+async fn a_second_opener_is_told_who_has_the_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await.unwrap();
+    let second = open(directory.path()).await;
+    let Err(OpenError::Locked { holder, .. }) = &second else {
+        panic!("{second:?}");
+    };
+    assert!(holder.starts_with(&format!("process {} on ", std::process::id())), "{holder}");
+    drop(store);
+    open(directory.path()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_opener_in_another_process_is_told_who_has_the_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let mut book = Book::default();
+    let mut holder = Job::new(path, Plan::Hold, 0).start();
+    holder.hear_of("open", &mut book);
+    let before = tree(path);
+    let Err(OpenError::Locked { holder: named, .. }) = open(path).await else {
+        panic!("two processes have the store");
+    };
+    assert!(named.starts_with(&format!("process {} on ", holder.id())), "{named}");
+    // A third process is told the same.
+    Job::new(path, Plan::Recover, 0).run(&mut book);
+    let [refusal] = &book.refusals[..] else {
+        panic!("{book:?}");
+    };
+    assert!(refusal.starts_with("refused Locked") && refusal.contains(&named), "{refusal}");
+    assert_eq!(tree(path), before, "they left no trace");
+    // kill -9 frees it: nobody has to remove anything.
+    holder.kill();
+    holder.end(&mut book);
+    let store = open(path).await.unwrap();
+    Job::new(path, Plan::Recover, 0).run(&mut book);
+    let expected = format!("process {} on ", std::process::id());
+    assert!(book.refusals[1].contains(&expected), "{:?}", book.refusals);
+    store.push(task("a", 10)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_newer_format_and_a_foreign_directory_are_left_as_they_are() {
+    let newer = tempfile::tempdir().unwrap();
+    let store = open(newer.path()).await.unwrap();
+    store.push(task("a", 10)).await.unwrap();
+    store.close().await;
+    let format = fs::read_to_string(newer.path().join("FORMAT")).unwrap();
+    let number = format.trim_end().rsplit(' ').next().unwrap().to_owned();
+    fs::write(newer.path().join("FORMAT"), format.replace(&number, "4000")).unwrap();
+    let almost = tempfile::tempdir().unwrap();
+    fs::write(almost.path().join("FORMAT"), "another store, format 1\n").unwrap();
+    let foreign = tempfile::tempdir().unwrap();
+    fs::write(foreign.path().join("thesis.txt"), "chapter 1").unwrap();
+    for (directory, is_newer) in [(&newer, true), (&almost, false), (&foreign, false)] {
+        let before = tree(directory.path());
+        let opened = open(directory.path()).await;
+        match (opened, is_newer) {
+            (Err(OpenError::NewerFormat { found: 4000, known, .. }), true) => {
+                assert_eq!(known.to_string(), number);
+            }
+            (Err(OpenError::NotAStore { .. }), false) => {}
+            (opened, _) => panic!("{opened:?}"),
+        }
+        assert_eq!(tree(directory.path()), before);
+    }
+    let file = foreign.path().join("thesis.txt");
+    let opened = open(&file).await;
+    assert!(opened.is_err(), "{opened:?}");
+    assert_eq!(fs::read(&file).unwrap(), b"chapter 1");
+    fs::write(newer.path().join("FORMAT"), format).unwrap();
+    assert_eq!(open(newer.path()).await.unwrap().statistics().await.unwrap().ready, 1);
+}
+
+#[tokio::test]
+async fn what_a_store_refuses_leaves_it_as_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = VirtualClock::new();
+    let config = QueueConfig::new().with_clock(Arc::new(clock.clone())).with_max_payload(10);
+    let config = config.with_capacity(1);
+    let store = DiskStore::open(directory.path(), config.clone()).await.unwrap();
+    store.push(task("a", 10)).await.unwrap();
+    let claim = store.claim("worker".to_owned(), vec![], Duration::from_secs(30)).await.unwrap();
+    clock.advance(Duration::from_secs(30));
+    let large = store.push(task("b", 11)).await;
+    assert!(matches!(large, Err(QueueError::TooLarge { size: 11, limit: 10 })), "{large:?}");
+    let full = store.push(task("b", 10)).await;
+    assert!(matches!(full, Err(QueueError::Full { limit: 1 })), "{full:?}");
+    let other = store.push(task("a", 9)).await;
+    assert!(matches!(other, Err(QueueError::Conflict { .. })), "{other:?}");
+    let late = store.settle(claim.token.clone(), Settlement::Done).await;
+    assert!(matches!(late, Err(QueueError::LeaseLost { .. })), "{late:?}");
+    let events = vec![samples::accepted(
+        &claim.token.task,
+        clock.now(),
+        samples::request(samples::package(b"bytes")),
+    )];
+    let late = store.settle_with(claim.token.clone(), Settlement::Done, events).await;
+    assert!(matches!(late, Err(SettleError::Queue(QueueError::LeaseLost { .. }))), "{late:?}");
+    drop(store);
+    let store = DiskStore::open(directory.path(), config).await.unwrap();
+    let found = store.find(claim.token.task.clone()).await.unwrap();
+    assert!(matches!(found, Some(TaskPlace::Queued { attempts: 1, .. })), "{found:?}");
+    let statistics = store.statistics().await.unwrap();
+    assert_eq!((statistics.ready, statistics.claimed, statistics.dead), (1, 0, 0));
+    assert!(store.list(JournalQuery::new()).await.unwrap().is_empty());
+    assert_eq!(store.push(task("a", 10)).await.unwrap(), Pushed::Known);
+}
+
+/// Names a directory to the child that has no right to write there.
+const FORBIDDEN: &str = "DEPLOY_QUEUE_FORBIDDEN";
+
+#[tokio::test]
+async fn child_without_rights() {
+    let Ok(path) = std::env::var(FORBIDDEN) else {
+        return;
+    };
+    let opened = open(Path::new(&path)).await;
+    assert!(matches!(opened, Err(OpenError::ReadOnly { .. })), "{opened:?}");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o555)).unwrap();
+    // Rights do not bind root, so the child is somebody else then. A copy is run, since the build
+    // directory may be out of that one's reach.
+    let program = tempfile::Builder::new().tempfile().unwrap().into_temp_path();
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut child = std::process::Command::new(&program);
+    child.args(["bad_input::child_without_rights", "--exact"]);
+    child.env(FORBIDDEN, directory.path());
+    if rustix::process::geteuid().is_root() {
+        child.uid(65534).gid(65534);
+    }
+    let output = child.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
