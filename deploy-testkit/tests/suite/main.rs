@@ -5,6 +5,7 @@
 
 mod broken_journals;
 mod broken_queues;
+mod connectors;
 mod engine;
 mod fakes;
 mod fault_proxy;
