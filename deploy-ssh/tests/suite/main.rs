@@ -1,5 +1,6 @@
 //! The tests of deploy-ssh against real servers.
 
+mod conformance;
 mod logins;
 mod running;
 mod shells;
