@@ -9,7 +9,7 @@ use deploy_ssh::SshConnector;
 use deploy_testkit::{Direction, Fault, FaultProxy, Faults, SshFleet};
 
 use super::conformance::builder;
-use super::release::{Site, assert_nothing_outside, deploy, package, task};
+use super::site::{Site, assert_nothing_outside, deploy, package, task};
 
 /// How many hosts work at once.
 const HOSTS: usize = 4;

@@ -10,7 +10,7 @@ use deploy_ssh::{Auth, HostKeys, SshConnector};
 use deploy_testkit::{Direction, FaultProxy, Faults, SshFleet};
 
 use super::conformance::builder;
-use super::release::{
+use super::site::{
     Site, Watched, assert_nothing_outside, deploy, deploy_watched, hook, package, task,
 };
 
@@ -128,7 +128,7 @@ async fn a_full_host_keeps_its_release() {
     site.assert_true(&results[0], Some("d1"), "d3");
     assert_ne!(results[0].status, HostStatus::Succeeded);
     // While it is full to the last byte, nothing can be done, and nothing is broken.
-    let task = super::release::task(4, &two, vec![site.target()]);
+    let task = super::site::task(4, &two, vec![site.target()]);
     let results = deploy(connector(&fleet), &two, &task).await;
     site.until_nothing_runs().await;
     site.assert_true(&results[0], Some("d1"), "d4");

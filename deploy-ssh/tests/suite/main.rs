@@ -3,10 +3,15 @@
 mod conformance;
 mod cuts;
 mod faults;
+mod hostile;
+mod jumps;
 mod logins;
-mod release;
+mod releases;
 mod running;
+mod scripted;
 mod shells;
+mod site;
 mod stopping;
 mod streams;
+mod sudo;
 mod support;
