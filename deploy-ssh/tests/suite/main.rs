@@ -1,7 +1,10 @@
 //! The tests of deploy-ssh against real servers.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod conformance;
 mod cuts;
+mod effects;
 mod faults;
 mod hostile;
 mod jumps;
