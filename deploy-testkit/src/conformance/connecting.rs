@@ -90,6 +90,8 @@ pub async fn a_host_that_says_nothing_is_given_up_at_a_cancel(bench: ConnectorBe
 pub async fn a_host_that_says_nothing_holds_no_other_up(bench: ConnectorBench) {
     let waiting = bench.connector.connect(context(), silent(&bench));
     tokio::select! {
+        // It waits before the other begins.
+        biased;
         connected = waiting => panic!("a silent host was reached: {connected:?}"),
         ended = bench.run("exit 3") => assert_eq!(ended.exit, Exit::Exited(3)),
     }
