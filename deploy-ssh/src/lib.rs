@@ -64,6 +64,9 @@
 //! - **Signals are told as the shell tells them**: a script that itself exits with 128 and the number of a signal is
 //!   told as ended by that signal.
 //! - **`su`, terminals, certificates, GSSAPI, security keys, SSH 1**: none of them.
+//! - **Idle sessions stay open**: while no command runs in a session nothing of it is read, so a server that asks
+//!   for signs of life (`ClientAliveInterval`) closes it in time. The next command then says so, and
+//!   [`SessionError::retry`](deploy_core::SessionError::retry) to try a new session.
 //! - **`max_sessions`** counts sessions with hosts, not those with jump hosts, of which there is one each.
 
 mod address;

@@ -1,8 +1,10 @@
 //! A live session: the thread that owns it, and the handle by which it is told what to do.
 
 mod command;
+mod exit;
 mod fault;
 mod greeting;
+mod input;
 mod job;
 mod login;
 mod opening;

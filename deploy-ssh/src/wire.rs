@@ -1,86 +1,22 @@
-//! The one module that names ssh2: a session of libssh2 and its channels, which never block once
+//! The one module, with its parts, that names ssh2: a session of libssh2 and its channels, which never block once
 //! the login is over, and which live and die on one thread.
 
-use std::fmt;
-use std::io::{self, Read as _, Write as _};
+mod channel;
+mod error;
+
+use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::task::Poll;
 use std::time::Duration;
 
 use rustix::io::{DupFlags, dup3};
 use socket2::SockRef;
 
-/// What libssh2 says when a call is to be repeated.
-const AGAIN: i32 = -37;
-/// What it says when a key cannot be used, an agent is not there, or the server took none of what was shown
-/// to it.
-const REFUSALS: [i32; 6] = [-16, -18, -19, -33, -42, -48];
+pub(crate) use channel::{Output, WireChannel};
+pub(crate) use error::WireError;
 
-/// Why libssh2 could not do what it was asked for. Its texts hold no secret.
-#[derive(Debug)]
-pub(crate) struct WireError {
-    code: i32,
-    message: String,
-}
-
-impl WireError {
-    /// Whether it concerns one channel alone, and the connection goes on.
-    pub(crate) fn is_local(&self) -> bool {
-        (-27..=-21).contains(&self.code)
-    }
-
-    /// Whether the two sides know no common algorithm, or the host did not prove its key.
-    pub(crate) fn is_unsafe(&self) -> bool {
-        [-5, -8, -10, -11].contains(&self.code)
-    }
-
-    /// Whether the server, or a key, said no, and the connection goes on.
-    pub(crate) fn is_refusal(&self) -> bool {
-        // The same codes stand for an answer that never came, since the connection broke.
-        REFUSALS.contains(&self.code) && !self.message.starts_with("Waiting for")
-    }
-}
-
-impl fmt::Display for WireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (libssh2 {})", self.message, self.code)
-    }
-}
-
-impl std::error::Error for WireError {}
-
-impl From<ssh2::Error> for WireError {
-    fn from(error: ssh2::Error) -> Self {
-        let code = match error.code() {
-            ssh2::ErrorCode::Session(code) | ssh2::ErrorCode::SFTP(code) => code,
-        };
-        Self { code, message: error.message().to_owned() }
-    }
-}
-
-type Step<T> = Poll<Result<T, WireError>>;
-
-fn step<T>(result: Result<T, ssh2::Error>) -> Step<T> {
-    match result.map_err(WireError::from) {
-        Err(error) if error.code == AGAIN => Poll::Pending,
-        done => Poll::Ready(done),
-    }
-}
-
-/// The error of a stream, which has lost its code on the way.
-fn io_step<T>(session: &ssh2::Session, result: io::Result<T>) -> Step<T> {
-    match result {
-        Ok(value) => Poll::Ready(Ok(value)),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
-        Err(error) => {
-            let known = ssh2::Error::last_session_error(session).map(WireError::from);
-            let unknown = || WireError { code: 0, message: error.to_string() };
-            Poll::Ready(Err(known.unwrap_or_else(unknown)))
-        }
-    }
-}
+use error::{Step, step};
 
 /// What is negotiated.
 #[derive(Clone, Copy, Debug)]
@@ -301,73 +237,5 @@ impl Wire {
     /// Says goodbye, if that is possible without waiting.
     pub(crate) fn say_goodbye(&self) {
         let _ = self.session.disconnect(None, "done", None);
-    }
-}
-
-/// A channel of a session, which must be gone before its [`Wire`] is.
-pub(crate) struct WireChannel {
-    channel: ssh2::Channel,
-    session: ssh2::Session,
-}
-
-/// One of the two streams that come out of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Output {
-    Stdout,
-    Stderr,
-}
-
-impl WireChannel {
-    pub(crate) fn exec(&mut self, command: &str) -> Step<()> {
-        step(self.channel.exec(command))
-    }
-
-    /// Reads what is there; `Ok(0)` at the end of the stream and of nothing else.
-    pub(crate) fn read(&mut self, output: Output, buffer: &mut [u8]) -> Step<usize> {
-        let read = match output {
-            Output::Stdout => self.channel.read(buffer),
-            Output::Stderr => self.channel.stderr().read(buffer),
-        };
-        match read {
-            // libssh2 also says so when there was nothing for this stream.
-            Ok(0) if !self.channel.eof() => Poll::Pending,
-            read => io_step(&self.session, read),
-        }
-    }
-
-    /// Takes in what has come for all channels, for later.
-    pub(crate) fn take_in(&mut self) -> Step<()> {
-        io_step(&self.session, self.channel.read(&mut [])).map_ok(|_| ())
-    }
-
-    /// Writes what there is room for, one packet at most.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Step<usize> {
-        match self.channel.write(bytes) {
-            Ok(0) => Poll::Pending,
-            written => io_step(&self.session, written),
-        }
-    }
-
-    pub(crate) fn end_input(&mut self) -> Step<()> {
-        step(self.channel.send_eof())
-    }
-
-    /// Whether the server will send no more, and all that it sent was read.
-    pub(crate) fn is_over(&self) -> bool {
-        self.channel.eof()
-    }
-
-    /// The status other than 0 that the server gave; 0 is also what libssh2 says when none came.
-    pub(crate) fn failed_with(&self) -> Option<i32> {
-        self.channel.exit_status().ok().filter(|&status| status != 0)
-    }
-
-    /// The signal that the server says ended the command.
-    pub(crate) fn signal(&self) -> Option<String> {
-        self.channel.exit_signal().ok()?.exit_signal
-    }
-
-    pub(crate) fn close(&mut self) -> Step<()> {
-        step(self.channel.close())
     }
 }

@@ -3,9 +3,11 @@
 use std::task::Poll;
 
 use deploy_core::Exit;
-use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
+use super::exit::proved;
+use super::input::Input;
 use super::job::{Progress, ready};
 use crate::bootstrap::Marks;
 use crate::sudo::Become;
@@ -14,9 +16,6 @@ use crate::wire::{Output, Wire, WireChannel, WireError};
 /// How much the host may send before we have passed it on, in bytes: enough for 50 MB/s at a round trip
 /// of 20 ms, and what a command whose output nobody takes holds in memory.
 const WINDOW: u32 = 1024 * 1024;
-
-/// How many packets go out before others get their turn.
-const TURN: usize = 16;
 
 /// What a command is to do and where its streams are.
 pub(crate) struct CommandOrder {
@@ -44,17 +43,6 @@ enum Phase {
     Closing,
 }
 
-/// What is written next.
-enum Input {
-    /// The preamble, or a chunk of the command's own input, from an offset.
-    Bytes(Vec<u8>, usize),
-    /// Whatever comes next.
-    Next,
-    /// The end is to be said.
-    End,
-    Ended,
-}
-
 /// A call that is to be repeated before any other.
 #[derive(Clone, Copy)]
 enum Call {
@@ -73,11 +61,7 @@ pub(crate) struct Command {
     marks: [Marks; 2],
     words: [Option<String>; 2],
     group: Option<u32>,
-    stdin: mpsc::Receiver<Vec<u8>>,
     input: Input,
-    /// A packet of the input is on its way, in part.
-    writing: bool,
-    cut: bool,
     outputs: [Option<mpsc::Sender<Vec<u8>>>; 2],
     over: [bool; 2],
     repeat: Option<Call>,
@@ -99,10 +83,7 @@ impl Command {
             marks: order.marks,
             words: [None, None],
             group: None,
-            stdin: order.stdin,
-            input: Input::Bytes(order.preamble, 0),
-            writing: false,
-            cut: false,
+            input: Input::new(order.preamble, order.stdin),
             outputs: order.outputs.map(Some),
             over: [false; 2],
             repeat: None,
@@ -130,7 +111,7 @@ impl Command {
 
     /// Ends its input now, and drops what was not sent.
     pub(crate) fn cut_input(&mut self) {
-        self.cut = true;
+        self.input.cut();
     }
 
     /// The connection is lost.
@@ -141,10 +122,7 @@ impl Command {
 
     /// Whether the host has the whole script, and so may run it, though its word of that was lost.
     fn may_have_started(&self) -> bool {
-        match &self.input {
-            Input::Bytes(bytes, from) => self.marks[0].has_started() || *from == bytes.len(),
-            Input::Next | Input::End | Input::Ended => true,
-        }
+        self.marks[0].has_started() || self.input.is_past_the_preamble()
     }
 
     /// Does what can be done without waiting.
@@ -193,8 +171,7 @@ impl Command {
         for call in first.into_iter().chain(calls) {
             let moved = match call {
                 Call::Read(index) => self.read(index, buffer)?,
-                Call::Write => self.write(wire)?,
-                Call::EndInput => self.end_input()?,
+                Call::Write | Call::EndInput => self.send(call, wire)?,
             };
             match moved {
                 Some(true) => progress = Progress::Moved,
@@ -248,62 +225,13 @@ impl Command {
         Ok(Some(true))
     }
 
-    fn write(&mut self, wire: &Wire) -> Result<Option<bool>, WireError> {
-        let mut moved = false;
-        for _ in 0..TURN {
-            self.next_input();
-            let (Some(channel), Input::Bytes(bytes, from)) = (&mut self.channel, &mut self.input)
-            else {
-                break;
-            };
-            let written = ready(channel.write(&bytes[*from..]));
-            self.writing = matches!(written, Ok(None)) && wire.waits_to_write();
-            match written {
-                Ok(Some(written)) => {
-                    *from += written;
-                    moved = true;
-                }
-                Ok(None) if self.writing => return Ok(None),
-                Ok(None) => break,
-                // A command that has ended takes no more, and its end is seen where it is read.
-                Err(error) if error.is_local() => self.input = Input::Ended,
-                Err(error) => return Err(error),
-            }
+    fn send(&mut self, call: Call, wire: &Wire) -> Result<Option<bool>, WireError> {
+        let Some(channel) = &mut self.channel else { return Ok(Some(false)) };
+        match call {
+            Call::EndInput => self.input.end(channel),
+            // The command's own input waits until the script is there.
+            _ => self.input.write(channel, wire, self.marks[0].has_started()),
         }
-        Ok(Some(moved))
-    }
-
-    /// Finds what is to be written next.
-    fn next_input(&mut self) {
-        if let Input::Bytes(bytes, from) = &self.input {
-            if *from < bytes.len() && (!self.cut || self.writing) {
-                return;
-            }
-            self.input = Input::Next;
-        }
-        if matches!(self.input, Input::Next) {
-            if self.cut {
-                self.input = Input::End;
-            } else if self.marks[0].has_started() {
-                match self.stdin.try_recv() {
-                    Ok(chunk) => self.input = Input::Bytes(chunk, 0),
-                    Err(TryRecvError::Empty) => {}
-                    Err(TryRecvError::Disconnected) => self.input = Input::End,
-                }
-            }
-        }
-    }
-
-    fn end_input(&mut self) -> Result<Option<bool>, WireError> {
-        let (Some(channel), Input::End) = (&mut self.channel, &self.input) else {
-            return Ok(Some(false));
-        };
-        match ready(channel.end_input()) {
-            Ok(None) => return Ok(None),
-            Err(error) if !error.is_local() => return Err(error),
-            Ok(Some(())) | Err(_) => self.input = Input::Ended,
-        }
-        Ok(Some(true))
     }
 
     /// Ends when the end is proved, or when nothing more can come.
@@ -313,17 +241,13 @@ impl Command {
         if !over && !self.marks.iter().all(Marks::has_ended) {
             return false;
         }
-        let [out, err] = &self.words;
-        let ended = match (out.as_deref(), err.as_deref()) {
-            _ if !self.marks[0].has_started() && self.cut => {
+        let ended = match proved(&self.words) {
+            _ if !self.marks[0].has_started() && self.input.is_cut() => {
                 Err("it was stopped before it had begun".to_owned())
             }
             _ if !self.marks[0].has_started() => Err(self.noise()),
-            (Some(word), other) if other.is_none_or(|other| other == word) => {
-                Ok(word.parse().map_or(Exit::Unknown, exit_of))
-            }
-            (None, None) => Ok(channel.signal().map_or(Exit::Unknown, Exit::Signalled)),
-            _ => Ok(Exit::Unknown),
+            Some(exit) => Ok(exit),
+            None => Ok(channel.signal().map_or(Exit::Unknown, Exit::Signalled)),
         };
         self.end(ended);
         true
@@ -344,7 +268,7 @@ impl Command {
             let _ = sender.send(ended);
         }
         self.outputs = [None, None];
-        self.stdin.close();
+        self.input.close();
         self.phase = Phase::Closing;
     }
 
@@ -354,30 +278,4 @@ impl Command {
             Some(Poll::Ready(_)) | None => Progress::Over,
         }
     }
-}
-
-/// What a shell's status says: 128 and a number is what it says of a command that a signal ended.
-fn exit_of(status: i32) -> Exit {
-    let signal = match status - 128 {
-        1 => "HUP",
-        2 => "INT",
-        3 => "QUIT",
-        4 => "ILL",
-        5 => "TRAP",
-        6 => "ABRT",
-        7 => "BUS",
-        8 => "FPE",
-        9 => "KILL",
-        10 => "USR1",
-        11 => "SEGV",
-        12 => "USR2",
-        13 => "PIPE",
-        14 => "ALRM",
-        15 => "TERM",
-        24 => "XCPU",
-        25 => "XFSZ",
-        31 => "SYS",
-        _ => return Exit::Exited(status),
-    };
-    Exit::Signalled(signal.to_owned())
 }

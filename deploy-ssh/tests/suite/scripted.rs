@@ -125,7 +125,8 @@ async fn no_status_and_no_lie_makes_a_success() {
     }
     let server = Scripted::start("cut-connection");
     let exit = server.exit_of("echo now; sleep 100").await;
-    assert!(matches!(exit, Ok(Exit::Lost(_))), "{exit:?}");
+    // The start may be lost with the connection.
+    assert!(matches!(exit, Ok(Exit::Lost(_)) | Err(_)), "{exit:?}");
     for mode in ["silent-exec", "zero-exec", "refuse-exec"] {
         let server = Scripted::start(mode);
         let exit = server.exit_of("true").await;

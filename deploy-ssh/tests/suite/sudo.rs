@@ -81,7 +81,7 @@ async fn a_wrong_password_is_quoted_and_not_shown() {
 }
 
 #[tokio::test]
-async fn the_systems_own_sudo_runs_a_script_as_root() {
+async fn the_systems_own_sudo_runs_a_script() {
     assert!(Path::new("/usr/bin/sudo").exists(), "apt-get install sudo");
     let sshd = Sshd::start();
     let connector = sshd.builder().run_as(Become::sudo("nobody")).build().unwrap();
