@@ -247,7 +247,8 @@ pub enum SessionError {
     /// The session is over.
     #[error("the session is closed")]
     Closed,
-    /// The host did not start the command.
+    /// The host did not start the command: nothing of it has run. Where that is not sure, the run
+    /// ends with [`Exit::Lost`].
     #[error("the command could not be started")]
     NotStarted {
         /// What failed.

@@ -3,9 +3,15 @@
 pub mod admin;
 mod bench;
 pub mod claiming;
+pub mod connecting;
 pub mod journal;
 mod macros;
+pub mod scripts;
+mod session_bench;
 pub mod settling;
+pub mod stopping;
+pub mod streams;
 pub mod waiting;
 
 pub use bench::{AdminBench, JournalBench, QueueBench, run};
+pub use session_bench::ConnectorBench;

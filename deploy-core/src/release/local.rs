@@ -139,8 +139,7 @@ impl Session for LocalSession {
         };
         let child = Command::new(shell)
             .args(words)
-            .arg("-c")
-            .arg(script)
+            .args(script_words(script))
             .current_dir(&self.base)
             .env_clear()
             .envs(self.connector.variables.iter().map(|(name, value)| (name, value)))
@@ -157,6 +156,22 @@ impl Session for LocalSession {
     fn local_path(&self, path: &HostPath) -> Option<PathBuf> {
         Some(self.base.join(path.as_str().trim_start_matches('/')))
     }
+}
+
+/// The longest word that Linux starts a program with is 128 KiB with its end (`MAX_ARG_STRLEN`).
+const LONGEST_WORD: usize = 128 * 1024 - 1;
+
+/// What follows a shell's name so that it reads a script. A long one goes in parts, which the shell
+/// puts together again; all together may have some 2 MB, or the shell is not started.
+fn script_words(script: String) -> Vec<OsString> {
+    if script.len() <= LONGEST_WORD {
+        return vec!["-c".into(), script.into()];
+    }
+    let script = script.into_bytes();
+    let parts = script.chunks(LONGEST_WORD).map(|part| OsString::from_vec(part.to_vec()));
+    let names: String = (1..=parts.len()).map(|number| format!("${{{number}}}")).collect();
+    let join = format!("set -- \"{names}\"; eval 'set --; '\"$1\"");
+    ["-c".into(), join.into(), "sh".into()].into_iter().chain(parts).collect()
 }
 
 fn not_started(source: io::Error) -> SessionError {

@@ -116,9 +116,13 @@ impl Command {
 
     /// The connection is lost.
     pub(crate) fn lose(&mut self, why: &str) {
-        let started = self.marks[0].has_started();
         let lost = || Exit::Lost(why.to_owned());
-        self.end(if started { Ok(lost()) } else { Err(why.to_owned()) });
+        self.end(if self.may_have_started() { Ok(lost()) } else { Err(why.to_owned()) });
+    }
+
+    /// Whether the host has the whole script, and so may run it, though its word of that was lost.
+    fn may_have_started(&self) -> bool {
+        self.marks[0].has_started() || self.input.is_past_the_preamble()
     }
 
     /// Does what can be done without waiting.

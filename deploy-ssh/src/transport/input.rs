@@ -44,6 +44,14 @@ impl Input {
         self.cut
     }
 
+    /// Whether the whole preamble may have gone out, as long as the command has not been seen to start.
+    pub(crate) fn is_past_the_preamble(&self) -> bool {
+        match &self.next {
+            Next::Bytes(bytes, from) => *from == bytes.len(),
+            Next::Any | Next::End | Next::Ended => true,
+        }
+    }
+
     /// Nothing more is taken.
     pub(crate) fn close(&mut self) {
         self.own.close();

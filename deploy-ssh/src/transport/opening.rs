@@ -39,6 +39,9 @@ pub(crate) fn open(
     loop {
         match wire.handshake() {
             Poll::Ready(Ok(())) => break,
+            // The algorithms were agreed on with the greeting. When the connection broke since, it says
+            // the same as of a proof that failed.
+            Poll::Ready(Err(error)) if has_ended(socket) => return Err(Fault::broken(error)),
             Poll::Ready(Err(error)) => return Err(failed(error)),
             Poll::Pending if wire.waits_to_write() => {
                 await_socket(socket, PollFlags::OUT, deadline)?;
@@ -59,6 +62,14 @@ pub(crate) fn open(
         "agreed with the host"
     );
     Ok(wire)
+}
+
+/// Whether nothing more can come from the socket.
+fn has_ended(socket: &OwnedFd) -> bool {
+    match recv(socket, &mut [0_u8; 1][..], RecvFlags::PEEK) {
+        Ok((seen, _)) => seen == 0,
+        Err(error) => error != Errno::AGAIN,
+    }
 }
 
 /// A handshake that failed.

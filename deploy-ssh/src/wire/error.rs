@@ -30,7 +30,8 @@ impl WireError {
 
     /// Whether the server, or a key, said no, and the connection goes on.
     pub(crate) fn is_refusal(&self) -> bool {
-        REFUSALS.contains(&self.code)
+        // The same codes stand for an answer that never came, since the connection broke.
+        REFUSALS.contains(&self.code) && !self.message.starts_with("Waiting for")
     }
 }
 

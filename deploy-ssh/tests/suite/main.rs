@@ -1,8 +1,11 @@
 //! The tests of deploy-ssh against real servers, and against OpenSSH's own programs.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod conformance;
+mod cuts;
+mod effects;
+mod faults;
 mod hostile;
 mod jumps;
 mod known_hosts;
@@ -11,6 +14,7 @@ mod releases;
 mod running;
 mod scripted;
 mod shells;
+mod site;
 mod ssh_config;
 mod stopping;
 mod streams;

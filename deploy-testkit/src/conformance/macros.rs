@@ -94,6 +94,92 @@ macro_rules! journal_conformance {
     };
 }
 
+/// Makes a module with one test for each clause of the contracts of
+/// [`Connector`](deploy_core::Connector) and [`Session`](deploy_core::Session).
+///
+/// The expression is called with a [`VirtualClock`](crate::VirtualClock), of which a connector has no
+/// use, and gives a [`ConnectorBench`](crate::conformance::ConnectorBench) and something that has to
+/// live as long.
+///
+/// ```
+/// use deploy_testkit::conformance::ConnectorBench;
+/// use deploy_testkit::{ScriptedConnector, samples};
+///
+/// // Yours comes here, and a host that it reaches.
+/// deploy_testkit::connector_conformance!(mine, async |_clock| {
+///     let connector = ScriptedConnector::new(|_call| async { deploy_core::Exit::Unknown });
+///     (ConnectorBench::new(connector, samples::target(1)), ())
+/// });
+/// ```
+///
+/// That a host is the one that was asked for (clause 2 of `Connector`) and that a lost connection is
+/// told as such (clause 5 of `Session`) takes hosts that lie and lines that break: test that with
+/// [`SshFleet`](crate::SshFleet) and [`FaultProxy`](crate::FaultProxy), or with what you have.
+#[macro_export]
+macro_rules! connector_conformance {
+    ($name:ident, $make:expr) => {
+        $crate::conformance_cases!($name, ConnectorBench, $make, {
+            connecting::a_session_that_is_given_runs_a_command,
+            connecting::several_sessions_are_open_at_once,
+            connecting::an_endpoint_of_another_kind_is_unsupported,
+            connecting::a_connect_after_the_deadline_ends,
+            connecting::a_connect_after_the_cancel_ends,
+            scripts::a_script_reaches_the_shell_word_for_word,
+            scripts::a_here_document_of_a_script_is_its_own,
+            scripts::a_script_needs_no_last_newline_and_may_have_many,
+            scripts::a_script_may_be_long,
+            scripts::a_script_is_read_by_bin_sh,
+            scripts::the_exit_status_is_the_scripts_own,
+            scripts::a_signal_is_no_success_and_no_status_of_the_scripts_own,
+            scripts::a_run_ends_with_its_command_and_not_with_what_that_left_behind,
+            scripts::what_is_left_behind_may_go_on_writing,
+            scripts::a_session_runs_one_command_after_another,
+            scripts::a_session_runs_several_commands_at_once,
+            streams::input_comes_in_order_and_ends,
+            streams::input_begins_with_its_first_byte,
+            streams::input_may_hold_any_byte,
+            streams::input_is_read_only_as_fast_as_the_command_takes_it,
+            streams::a_command_need_not_read_its_input,
+            streams::output_comes_in_order_and_apart,
+            streams::output_comes_while_the_command_runs,
+            streams::much_output_on_both_streams_at_once_comes_whole,
+            streams::a_full_writer_holds_the_command_up,
+            streams::a_closed_writer_does_not_hold_the_command_up,
+            stopping::a_cancel_ends_the_input_and_lets_the_command_stop,
+            stopping::a_deadline_ends_the_input_too,
+            stopping::a_cancel_stops_its_own_command_alone,
+            stopping::dropping_the_run_kills_the_process_group,
+            stopping::dropping_a_run_leaves_the_session_of_use,
+        });
+    };
+}
+
+/// Makes a module with the cases of [`connector_conformance!`](crate::connector_conformance) that
+/// wait for [`SESSION_GRACE`](deploy_core::SESSION_GRACE): half a minute each, in which nothing
+/// computes. The expression is the same. Once for each way in which processes are killed is enough.
+#[macro_export]
+macro_rules! connector_patience_conformance {
+    ($name:ident, $make:expr) => {
+        $crate::conformance_cases!($name, ConnectorBench, $make, {
+            stopping::a_command_that_does_not_stop_gets_term_with_its_group,
+            stopping::a_command_that_ignores_term_is_killed_with_its_group,
+        });
+    };
+}
+
+/// Makes a module with the cases of a connector whose hosts are elsewhere: the bench has a
+/// [silent](crate::conformance::ConnectorBench::with_silent) one.
+#[macro_export]
+macro_rules! remote_connector_conformance {
+    ($name:ident, $make:expr) => {
+        $crate::conformance_cases!($name, ConnectorBench, $make, {
+            connecting::a_host_that_says_nothing_is_given_up_at_the_deadline,
+            connecting::a_host_that_says_nothing_is_given_up_at_a_cancel,
+            connecting::a_host_that_says_nothing_holds_no_other_up,
+        });
+    };
+}
+
 /// Makes a module with one test for each case.
 #[doc(hidden)]
 #[macro_export]
@@ -139,6 +225,10 @@ macro_rules! conformance_bench {
     (JournalBench, $backend:ident, $clock:ident) => {{
         drop($clock);
         $crate::conformance::JournalBench::new($backend)
+    }};
+    (ConnectorBench, $backend:ident, $clock:ident) => {{
+        drop($clock);
+        $backend
     }};
     ($bench:ident, $backend:ident, $clock:ident) => {
         $crate::conformance::$bench::new($backend, $clock)

@@ -68,7 +68,7 @@ impl SshHost {
         self.endpoint_at(user, self.address())
     }
 
-    /// How it is reached through something between, such as a proxy:
+    /// How it is reached through something between, such as a [`FaultProxy`](crate::FaultProxy):
     /// known_hosts knows the host's key there from now on.
     #[must_use]
     pub fn through(&self, between: SocketAddr) -> Endpoint {

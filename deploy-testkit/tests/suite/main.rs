@@ -3,10 +3,13 @@
 // The helpers of the tests unwrap as the tests do.
 #![allow(clippy::unwrap_used)]
 
+mod broken_connectors;
 mod broken_journals;
 mod broken_queues;
+mod connectors;
 mod engine;
 mod fakes;
+mod fault_proxy;
 mod retention;
 mod ssh_fleet;
 mod virtual_clock;

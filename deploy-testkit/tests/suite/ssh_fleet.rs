@@ -282,3 +282,17 @@ fn a_disk_of_its_own_is_full_alone_and_read_only_when_told() {
     drop(fleet);
     assert!(!dir.exists());
 }
+
+#[test]
+fn a_user_of_the_fleet_has_the_rights_that_it_was_given() {
+    let may = FleetUser::new("deployer").with_password("secret").with_sudo("ALL=(ALL:ALL) ALL");
+    let fleet = SshFleet::builder().user(may).user(FleetUser::new("other")).start(1).unwrap();
+    let host = &fleet.hosts()[0];
+    let sudo = |user: &str, password: &str| {
+        let script = format!("echo '{password}' | sudo -S -p '' id -un");
+        ssh(&fleet, host.endpoint_as(user).url().as_str(), &script).output().unwrap()
+    };
+    assert_eq!(says(&sudo("deployer", "secret")), "root");
+    assert!(!sudo("deployer", "a guess").status.success());
+    assert!(!sudo("other", "secret").status.success());
+}
