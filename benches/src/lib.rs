@@ -1,5 +1,7 @@
 //! What the benches share: packages, a package server, the release bot's processes, and their cost.
 
 pub mod bot;
+pub mod package;
 pub mod process;
+pub mod release;
 pub mod server;
