@@ -1,0 +1,184 @@
+//! Reaching hosts over SSH.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use deploy_core::model::{Endpoint, Target};
+use deploy_core::{ConnectError, Connector, Context, Session};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::address::{ALLOWED, Address};
+use crate::algorithms::Ciphers;
+use crate::auth::Method;
+use crate::builder::SshConnectorBuilder;
+use crate::host_keys::HostKeys;
+use crate::limits::Limits;
+use crate::retry;
+use crate::session::SshSession;
+use crate::sudo::Become;
+use crate::transport::{self, Fault, Link, Login};
+
+/// Opens sessions on hosts whose endpoint is `ssh://[user@]host[:port]`.
+///
+/// Clones share their limits.
+#[derive(Clone, Debug)]
+pub struct SshConnector {
+    settings: Arc<Settings>,
+    connecting: Arc<Semaphore>,
+    sessions: Arc<Semaphore>,
+}
+
+/// What a connector was built with.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) user: Option<String>,
+    pub(crate) methods: Arc<[Method]>,
+    pub(crate) host_keys: HostKeys,
+    pub(crate) other: Option<Become>,
+    pub(crate) limits: Limits,
+}
+
+impl SshConnector {
+    /// Starts to build a connector.
+    pub fn builder() -> SshConnectorBuilder {
+        SshConnectorBuilder::new()
+    }
+
+    pub(crate) fn with(settings: Settings) -> Self {
+        let Limits { connecting, sessions, .. } = settings.limits;
+        Self {
+            settings: Arc::new(settings),
+            connecting: Arc::new(Semaphore::new(connecting)),
+            sessions: Arc::new(Semaphore::new(sessions)),
+        }
+    }
+
+    /// Opens a session.
+    ///
+    /// Cancel safety: dropping the future closes what was opened.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`ConnectError`]. Nobody has been told who we are when it is `Rejected` because
+    /// of the host's key.
+    pub async fn open(
+        &self,
+        cx: &Context,
+        endpoint: &Endpoint,
+    ) -> Result<SshSession, ConnectError> {
+        let login = self.login(endpoint)?;
+        let name = endpoint.to_string();
+        let host = login.address.to_string();
+        tokio::select! {
+            biased;
+            () = cx.cancel.cancelled() => Err(ConnectError::Cancelled),
+            () = at(cx.deadline) => Err(ConnectError::TimedOut { endpoint: name.clone() }),
+            link = self.try_often(cx, &login, &name) => {
+                Ok(SshSession::new(link?, host, self.settings.other.clone()))
+            }
+        }
+    }
+
+    fn login(&self, endpoint: &Endpoint) -> Result<Login, ConnectError> {
+        let unsupported = |allowed: &str| ConnectError::Unsupported {
+            endpoint: endpoint.to_string(),
+            allowed: allowed.to_owned(),
+        };
+        let address = Address::of(endpoint).ok_or_else(|| unsupported(ALLOWED))?;
+        let user = address.user.clone().or_else(|| self.settings.user.clone());
+        let user = user.ok_or_else(|| unsupported("ssh://user@host, since no user is set,"))?;
+        let Settings { methods, host_keys, .. } = &*self.settings;
+        Ok(Login { address, user, methods: Arc::clone(methods), host_keys: host_keys.clone() })
+    }
+
+    /// Tries again what may pass. No command has run yet.
+    async fn try_often(
+        &self,
+        cx: &Context,
+        login: &Login,
+        endpoint: &str,
+    ) -> Result<Link, ConnectError> {
+        let session = Arc::new(permit(&self.sessions).await);
+        let mut attempt = 1;
+        loop {
+            let error = match self.try_once(cx, login, &session).await {
+                Ok(link) => return Ok(link),
+                Err(fault) => fault.at(endpoint),
+            };
+            let Some(pause) = retry::pause(&error, attempt, self.settings.limits.retries) else {
+                return Err(error);
+            };
+            tracing::debug!(
+                endpoint,
+                attempt,
+                error = &error as &dyn std::error::Error,
+                "trying again"
+            );
+            tokio::time::sleep(pause).await;
+            attempt += 1;
+        }
+    }
+
+    /// One attempt, and a second one with fewer ciphers for a server that knows no strict key exchange.
+    async fn try_once(
+        &self,
+        cx: &Context,
+        login: &Login,
+        session: &Arc<OwnedSemaphorePermit>,
+    ) -> Result<Link, Fault> {
+        let _permit = permit(&self.connecting).await;
+        match self.dial(cx, login, session, Ciphers::All).await {
+            Err(Fault::NotStrict) => self.dial(cx, login, session, Ciphers::WithoutStrict).await,
+            dialled => dialled,
+        }
+    }
+
+    async fn dial(
+        &self,
+        cx: &Context,
+        login: &Login,
+        session: &Arc<OwnedSemaphorePermit>,
+        ciphers: Ciphers,
+    ) -> Result<Link, Fault> {
+        let Limits { connect, login: time, liveness, .. } = self.settings.limits;
+        let Address { host, port, .. } = &login.address;
+        let stream = match transport::connect(host, *port, connect).await {
+            Ok(stream) => stream,
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(Fault::TimedOut),
+            Err(error) => return Err(Fault::broken(error)),
+        };
+        let deadline = by(cx, time);
+        let session = Arc::clone(session);
+        transport::open(stream, login.clone(), ciphers, deadline, liveness, session).await
+    }
+}
+
+#[async_trait]
+impl Connector for SshConnector {
+    async fn connect(&self, cx: Context, target: Target) -> Result<Box<dyn Session>, ConnectError> {
+        Ok(Box::new(self.open(&cx, &target.endpoint).await?))
+    }
+}
+
+/// In a time from now, or at the context's deadline when that is earlier.
+fn by(cx: &Context, time: Duration) -> Instant {
+    let limit = Instant::now() + time;
+    cx.deadline.map_or(limit, |deadline| deadline.min(limit))
+}
+
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn permit(of: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    match Arc::clone(of).acquire_owned().await {
+        Ok(permit) => permit,
+        // Nobody closes it.
+        Err(_) => std::future::pending().await,
+    }
+}

@@ -1,0 +1,41 @@
+//! Why a session was not opened.
+
+use std::error::Error;
+use std::io;
+
+use deploy_core::ConnectError;
+
+/// Why a session was not opened.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The connection broke, or is none of SSH.
+    Broken(Box<dyn Error + Send + Sync>),
+    /// The host is not who it should be, is not safe, or refused us.
+    Rejected(String),
+    /// The host does not keep to strict key exchange, and what was agreed on needs it.
+    NotStrict,
+    TimedOut,
+}
+
+impl Fault {
+    pub(crate) fn broken(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Broken(error.into())
+    }
+
+    pub(crate) fn errno(error: rustix::io::Errno) -> Self {
+        Self::broken(io::Error::from(error))
+    }
+
+    pub(crate) fn at(self, endpoint: &str) -> ConnectError {
+        let endpoint = endpoint.to_owned();
+        match self {
+            Self::Broken(source) => ConnectError::Unreachable { endpoint, source },
+            Self::Rejected(reason) => ConnectError::Rejected { endpoint, reason },
+            Self::NotStrict => {
+                let reason = "it offers no algorithms that are safe without strict key exchange";
+                ConnectError::Rejected { endpoint, reason: reason.to_owned() }
+            }
+            Self::TimedOut => ConnectError::TimedOut { endpoint },
+        }
+    }
+}
