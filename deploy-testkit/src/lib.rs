@@ -5,6 +5,8 @@
 //! | [`VirtualClock`] | `Clock` | stands still until a test moves it |
 //! | [`ScriptedExecutor`] | `Executor` | on each host what a [`HostScript`] says: succeed, fail, be slow, hang |
 //! | [`FakeVerifier`] | `Verifier` | gives bytes from memory, checked as the contract says |
+//! | [`SshFleet`] | hosts | real sshd's on loopback, which go down, hang, freeze and change their keys as told |
+//! | [`FaultProxy`] | a network | cuts, hangs, delays, slows down and garbles a TCP connection at a given byte |
 //! | [`StaticResolver`] | `AgentResolver` | knows its hosts by heart |
 //! | [`samples`] | | valid values of the model |
 //! | [`queue_conformance!`], [`queue_admin_conformance!`], [`journal_conformance!`] | | one named test for each clause of a contract, for a queue or a journal of yours |
@@ -38,14 +40,18 @@
 
 pub mod conformance;
 mod fake_verifier;
+mod fault_proxy;
 mod host_script;
 pub mod samples;
 mod scripted_executor;
+mod ssh_fleet;
 mod static_resolver;
 mod virtual_clock;
 
 pub use fake_verifier::FakeVerifier;
+pub use fault_proxy::{Direction, Fault, FaultProxy, Faults};
 pub use host_script::HostScript;
 pub use scripted_executor::ScriptedExecutor;
+pub use ssh_fleet::{FleetUser, SshFleet, SshFleetBuilder, SshHost};
 pub use static_resolver::StaticResolver;
 pub use virtual_clock::VirtualClock;

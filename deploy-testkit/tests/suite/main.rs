@@ -7,4 +7,6 @@ mod broken_journals;
 mod broken_queues;
 mod engine;
 mod fakes;
+mod fault_proxy;
+mod ssh_fleet;
 mod virtual_clock;
