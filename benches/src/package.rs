@@ -73,6 +73,18 @@ impl Package {
         Ok(Self { path, digests: digests.finish() })
     }
 
+    /// Takes the file to be what a task says.
+    ///
+    /// # Errors
+    ///
+    /// When the task does not say what it is.
+    pub fn given(path: PathBuf, source: &PackageSource) -> Result<Self, AnyError> {
+        let (Some(sha256), Some(size)) = (source.sha256, source.size) else {
+            return Err("the task does not pin its package".into());
+        };
+        Ok(Self { path, digests: PackageDigests::new(source.md5, sha256, size) })
+    }
+
     /// Where it comes from, as a task says it.
     ///
     /// # Errors
