@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::address::{ALLOWED, Address};
 use crate::auth::Auth;
 use crate::connector::{Settings, SshConnector};
 use crate::host_keys::HostKeys;
+use crate::jump::JumpHost;
 use crate::limits::Limits;
 use crate::sudo::Become;
+use crate::transport::Login;
 
 /// Builds an [`SshConnector`].
 #[derive(Clone, Debug, Default)]
@@ -17,6 +20,7 @@ pub struct SshConnectorBuilder {
     methods: Vec<Auth>,
     host_keys: Option<HostKeys>,
     other: Option<Become>,
+    jumps: Vec<JumpHost>,
     limits: Limits,
 }
 
@@ -66,6 +70,13 @@ impl SshConnectorBuilder {
     /// Runs scripts as another user than the one who logs in. By default as that one.
     pub fn run_as(mut self, other: Become) -> Self {
         self.other = Some(other);
+        self
+    }
+
+    /// Adds a jump host: hosts are reached through it, and it through the one that was added before it.
+    /// Its session is shared by all hosts behind it.
+    pub fn jump(mut self, jump: JumpHost) -> Self {
+        self.jumps.push(jump);
         self
     }
 
@@ -135,11 +146,28 @@ impl SshConnectorBuilder {
             return invalid("a timeout", "it is not 0, and silence lasts 4 s at least");
         }
         let methods: Arc<[_]> = self.methods.into_iter().map(|auth| auth.0).collect();
+        let mut jumps = Vec::new();
+        for jump in self.jumps {
+            let Some(address) = Address::of(&jump.endpoint) else {
+                return invalid("a jump host", ALLOWED);
+            };
+            let Some(user) = address.user.clone().or_else(|| self.user.clone()) else {
+                return invalid("a jump host", "it says which user logs in, or the connector does");
+            };
+            let own: Arc<[_]> = jump.methods.into_iter().map(|auth| auth.0).collect();
+            jumps.push(Login {
+                address,
+                user,
+                methods: if own.is_empty() { Arc::clone(&methods) } else { own },
+                host_keys: jump.host_keys.unwrap_or_else(|| host_keys.clone()),
+            });
+        }
         Ok(SshConnector::with(Settings {
             user: self.user,
             methods,
             host_keys,
             other: self.other,
+            jumps,
             limits,
         }))
     }

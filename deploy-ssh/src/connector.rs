@@ -1,8 +1,7 @@
 //! Reaching hosts over SSH.
 
-use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use deploy_core::model::{Endpoint, Target};
@@ -10,15 +9,15 @@ use deploy_core::{ConnectError, Connector, Context, Session};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::{ALLOWED, Address};
-use crate::algorithms::Ciphers;
 use crate::auth::Method;
 use crate::builder::SshConnectorBuilder;
 use crate::host_keys::HostKeys;
 use crate::limits::Limits;
 use crate::retry;
+use crate::route::Route;
 use crate::session::SshSession;
 use crate::sudo::Become;
-use crate::transport::{self, Fault, Link, Login};
+use crate::transport::{Fault, Link, Login};
 
 /// Opens sessions on hosts whose endpoint is `ssh://[user@]host[:port]`.
 ///
@@ -26,6 +25,7 @@ use crate::transport::{self, Fault, Link, Login};
 #[derive(Clone, Debug)]
 pub struct SshConnector {
     settings: Arc<Settings>,
+    route: Arc<Route>,
     connecting: Arc<Semaphore>,
     sessions: Arc<Semaphore>,
 }
@@ -37,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) methods: Arc<[Method]>,
     pub(crate) host_keys: HostKeys,
     pub(crate) other: Option<Become>,
+    pub(crate) jumps: Vec<Login>,
     pub(crate) limits: Limits,
 }
 
@@ -49,6 +50,7 @@ impl SshConnector {
     pub(crate) fn with(settings: Settings) -> Self {
         let Limits { connecting, sessions, .. } = settings.limits;
         Self {
+            route: Arc::new(Route::new(settings.jumps.clone(), settings.limits)),
             settings: Arc::new(settings),
             connecting: Arc::new(Semaphore::new(connecting)),
             sessions: Arc::new(Semaphore::new(sessions)),
@@ -121,7 +123,6 @@ impl SshConnector {
         }
     }
 
-    /// One attempt, and a second one with fewer ciphers for a server that knows no strict key exchange.
     async fn try_once(
         &self,
         cx: &Context,
@@ -129,29 +130,7 @@ impl SshConnector {
         session: &Arc<OwnedSemaphorePermit>,
     ) -> Result<Link, Fault> {
         let _permit = permit(&self.connecting).await;
-        match self.dial(cx, login, session, Ciphers::All).await {
-            Err(Fault::NotStrict) => self.dial(cx, login, session, Ciphers::WithoutStrict).await,
-            dialled => dialled,
-        }
-    }
-
-    async fn dial(
-        &self,
-        cx: &Context,
-        login: &Login,
-        session: &Arc<OwnedSemaphorePermit>,
-        ciphers: Ciphers,
-    ) -> Result<Link, Fault> {
-        let Limits { connect, login: time, liveness, .. } = self.settings.limits;
-        let Address { host, port, .. } = &login.address;
-        let stream = match transport::connect(host, *port, connect).await {
-            Ok(stream) => stream,
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(Fault::TimedOut),
-            Err(error) => return Err(Fault::broken(error)),
-        };
-        let deadline = by(cx, time);
-        let session = Arc::clone(session);
-        transport::open(stream, login.clone(), ciphers, deadline, liveness, session).await
+        self.route.open(cx.deadline, login, Arc::clone(session)).await
     }
 }
 
@@ -160,12 +139,6 @@ impl Connector for SshConnector {
     async fn connect(&self, cx: Context, target: Target) -> Result<Box<dyn Session>, ConnectError> {
         Ok(Box::new(self.open(&cx, &target.endpoint).await?))
     }
-}
-
-/// In a time from now, or at the context's deadline when that is earlier.
-fn by(cx: &Context, time: Duration) -> Instant {
-    let limit = Instant::now() + time;
-    cx.deadline.map_or(limit, |deadline| deadline.min(limit))
 }
 
 async fn at(deadline: Option<Instant>) {

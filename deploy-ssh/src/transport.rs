@@ -8,15 +8,17 @@ mod login;
 mod opening;
 mod signal;
 mod socket;
+mod tunnel;
 mod waker;
 mod worker;
 
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -33,6 +35,7 @@ use crate::auth::Method;
 use crate::host_keys::HostKeys;
 use crate::limits::Liveness;
 use crate::wire::Wire;
+use tunnel::TunnelOrder;
 use worker::Worker;
 
 /// The stack of a session's thread. libssh2 and OpenSSL stay below 100 KiB.
@@ -54,9 +57,42 @@ pub(crate) struct Link {
     waker: Arc<Waker>,
     socket: Arc<OwnedFd>,
     next: AtomicU64,
+    /// What it goes through, which lives as long as it does.
+    through: Option<Arc<Self>>,
 }
 
 impl Link {
+    /// Opens a way to a host that this one reaches: a stream that does not block.
+    ///
+    /// Cancel safety: dropping the future closes the way.
+    pub(crate) async fn tunnel(&self, to: &Address, time: Duration) -> Result<UnixStream, Fault> {
+        let (ours, stream) = UnixStream::pair().map_err(Fault::broken)?;
+        ours.set_nonblocking(true).map_err(Fault::broken)?;
+        stream.set_nonblocking(true).map_err(Fault::broken)?;
+        let (said, opened) = oneshot::channel();
+        let (host, port) = (to.host.clone(), to.port);
+        if !self.order(Order::Tunnel(TunnelOrder { host, port, stream, opened: said })) {
+            return Err(Fault::broken("the session with it is over"));
+        }
+        match tokio::time::timeout(time, opened).await {
+            Ok(Ok(Ok(()))) => Ok(ours),
+            Ok(Ok(Err(why))) => Err(Fault::broken(why)),
+            Ok(Err(_)) => Err(Fault::broken("the session with it is over")),
+            Err(_) => Err(Fault::TimedOut),
+        }
+    }
+
+    /// Says what it goes through.
+    pub(crate) fn with_through(mut self, through: Option<Arc<Self>>) -> Self {
+        self.through = through;
+        self
+    }
+
+    /// Whether its thread has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        Arc::strong_count(&self.waker) == 1
+    }
+
     /// A number for the next command.
     pub(crate) fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
@@ -114,7 +150,7 @@ pub(crate) async fn open(
     ciphers: Ciphers,
     deadline: Instant,
     liveness: Liveness,
-    permit: Arc<OwnedSemaphorePermit>,
+    permit: Option<Arc<OwnedSemaphorePermit>>,
 ) -> Result<Link, Fault> {
     let socket = Arc::new(stream.into());
     let waker = Arc::new(Waker::new().map_err(Fault::broken)?);
@@ -126,6 +162,7 @@ pub(crate) async fn open(
         waker: Arc::clone(&waker),
         socket: Arc::clone(&socket),
         next: AtomicU64::new(0),
+        through: None,
     };
     std::thread::Builder::new()
         .name(format!("ssh {}", login.address.host))

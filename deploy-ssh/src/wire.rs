@@ -14,8 +14,9 @@ use socket2::SockRef;
 
 /// What libssh2 says when a call is to be repeated.
 const AGAIN: i32 = -37;
-/// What it says when the server took none of what was shown to it, or wants more.
-const REFUSALS: [i32; 5] = [-16, -18, -19, -33, -48];
+/// What it says when a key cannot be used, an agent is not there, or the server took none of what was shown
+/// to it.
+const REFUSALS: [i32; 6] = [-16, -18, -19, -33, -42, -48];
 
 /// Why libssh2 could not do what it was asked for. Its texts hold no secret.
 #[derive(Debug)]
@@ -30,9 +31,9 @@ impl WireError {
         (-27..=-21).contains(&self.code)
     }
 
-    /// Whether the two sides know no common algorithm.
-    pub(crate) fn is_disagreement(&self) -> bool {
-        [-5, -8].contains(&self.code)
+    /// Whether the two sides know no common algorithm, or the host did not prove its key.
+    pub(crate) fn is_unsafe(&self) -> bool {
+        [-5, -8, -10, -11].contains(&self.code)
     }
 
     /// Whether the server, or a key, said no, and the connection goes on.
@@ -257,6 +258,12 @@ impl Wire {
     pub(crate) fn open_command(&self, window: u32) -> Step<WireChannel> {
         let packet = 32 * 1024;
         let opened = self.session.channel_open("session", window, packet, None);
+        step(opened).map_ok(|channel| self.channel(channel))
+    }
+
+    /// Opens a channel to a port that the host reaches. Until it is done no other may be opened.
+    pub(crate) fn open_tunnel(&self, host: &str, port: u16) -> Step<WireChannel> {
+        let opened = self.session.channel_direct_tcpip(host, port, None);
         step(opened).map_ok(|channel| self.channel(channel))
     }
 

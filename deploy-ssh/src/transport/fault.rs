@@ -5,6 +5,8 @@ use std::io;
 
 use deploy_core::ConnectError;
 
+use crate::address::Address;
+
 /// Why a session was not opened.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -17,6 +19,14 @@ pub(crate) enum Fault {
     TimedOut,
 }
 
+/// A jump host could not be reached, or does not reach further.
+#[derive(Debug, thiserror::Error)]
+#[error("the way through the jump host {address} is not open")]
+struct JumpBroken {
+    address: String,
+    source: Box<dyn Error + Send + Sync>,
+}
+
 impl Fault {
     pub(crate) fn broken(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Broken(error.into())
@@ -24,6 +34,19 @@ impl Fault {
 
     pub(crate) fn errno(error: rustix::io::Errno) -> Self {
         Self::broken(io::Error::from(error))
+    }
+
+    /// It was met at a jump host.
+    pub(crate) fn at_jump(self, address: &Address) -> Self {
+        match self {
+            Self::Broken(source) => {
+                Self::broken(JumpBroken { address: address.to_string(), source })
+            }
+            Self::Rejected(reason) => {
+                Self::Rejected(format!("by the jump host {address}: {reason}"))
+            }
+            other => other,
+        }
     }
 
     pub(crate) fn at(self, endpoint: &str) -> ConnectError {

@@ -1,9 +1,13 @@
 //! What the thread of a session does, step by step, and how far a step came.
 
+use std::os::fd::BorrowedFd;
 use std::task::Poll;
+
+use rustix::event::PollFlags;
 
 use super::command::Command;
 use super::signal::Kill;
+use super::tunnel::Tunnel;
 use crate::wire::{Wire, WireError};
 
 /// How far a step came.
@@ -21,6 +25,7 @@ pub(crate) enum Progress {
 pub(crate) enum Job {
     Command(Box<Command>),
     Kill(Kill),
+    Tunnel(Box<Tunnel>),
 }
 
 impl Job {
@@ -28,6 +33,7 @@ impl Job {
         match self {
             Self::Command(job) => job.step(wire, buffer),
             Self::Kill(job) => job.step(wire, buffer),
+            Self::Tunnel(job) => job.step(wire, buffer),
         }
     }
 
@@ -36,6 +42,7 @@ impl Job {
         match self {
             Self::Command(job) => job.is_opening(),
             Self::Kill(job) => job.is_opening(),
+            Self::Tunnel(job) => job.is_opening(),
         }
     }
 
@@ -44,6 +51,15 @@ impl Job {
         match self {
             Self::Command(job) => job.lose(why),
             Self::Kill(_) => {}
+            Self::Tunnel(job) => job.lose(why),
+        }
+    }
+
+    /// What it waits for on this side, beside the news that wake the thread.
+    pub(crate) fn waits_for(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+        match self {
+            Self::Tunnel(job) => job.waits_for(),
+            Self::Command(_) | Self::Kill(_) => None,
         }
     }
 }

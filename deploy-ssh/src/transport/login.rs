@@ -51,7 +51,7 @@ pub(crate) fn log_in(
             Err(Miss::Refused(why)) => tried.push(format!("{method}: {why}")),
             // Servers break off after too many tries, which is a refusal too.
             Err(Miss::Broken(_)) if !tried.is_empty() && Instant::now() < deadline => {
-                tried.push(format!("{method}: the host broke off"));
+                tried.push(format!("{method}: not tried any more"));
                 return Err(Fault::Rejected(refusal(user, &tried, None)));
             }
             Err(Miss::Broken(_)) if Instant::now() >= deadline => return Err(Fault::TimedOut),
@@ -67,8 +67,11 @@ pub(crate) fn log_in(
 
 fn refusal(user: &str, tried: &[String], allowed: Option<&[String]>) -> String {
     let tried = tried.join("; ");
-    let allowed = allowed.map(|list| format!(" (it allows {})", list.join(", ")));
-    format!("{user} may not log in: {tried}{}", allowed.unwrap_or_default())
+    let then = match allowed {
+        Some(list) => format!("it allows {}", list.join(", ")),
+        None => "then it broke off".to_owned(),
+    };
+    format!("{user} may not log in: {tried} ({then})")
 }
 
 fn offer(wire: &Wire, user: &str, method: &Method) -> Result<(), Miss> {

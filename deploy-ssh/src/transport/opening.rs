@@ -17,7 +17,7 @@ use rustix::net::{RecvFlags, recv};
 use super::fault::Fault;
 use super::greeting;
 use crate::algorithms::{self, Ciphers};
-use crate::wire::{Method, Wire};
+use crate::wire::{Method, Wire, WireError};
 
 /// Room for the longest greeting.
 const ROOM: usize = 64 * 1024;
@@ -39,11 +39,7 @@ pub(crate) fn open(
     loop {
         match wire.handshake() {
             Poll::Ready(Ok(())) => break,
-            Poll::Ready(Err(error)) if error.is_disagreement() => {
-                let reason = format!("no algorithm that is safe is offered: {error}");
-                return Err(Fault::Rejected(reason));
-            }
-            Poll::Ready(Err(error)) => return Err(Fault::broken(error)),
+            Poll::Ready(Err(error)) => return Err(failed(error)),
             Poll::Pending if wire.waits_to_write() => {
                 await_socket(socket, PollFlags::OUT, deadline)?;
             }
@@ -62,6 +58,14 @@ pub(crate) fn open(
     Ok(wire)
 }
 
+/// A handshake that failed.
+fn failed(error: WireError) -> Fault {
+    if error.is_unsafe() {
+        return Fault::Rejected(format!("there is no safe way to exchange keys with it: {error}"));
+    }
+    Fault::broken(error)
+}
+
 /// Passes on until the server has made its offer and libssh2 has taken it in. Says whether it is strict.
 fn greet(
     wire: &mut Wire,
@@ -74,7 +78,7 @@ fn greet(
     let mut strict = None;
     loop {
         if let Poll::Ready(Err(error)) = wire.handshake() {
-            return Err(Fault::broken(error));
+            return Err(failed(error));
         }
         pass_out(ours, socket, &mut buffer, deadline)?;
         match strict {

@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::command::{Command, CommandOrder};
 use super::job::{Job, Progress};
 use super::signal::Kill;
+use super::tunnel::{Tunnel, TunnelOrder};
 use super::waker::Waker;
 use crate::bootstrap::kill_line;
 use crate::limits::Liveness;
@@ -25,6 +26,8 @@ const LINGER: Duration = Duration::from_secs(5);
 /// What the thread is asked to do.
 pub(crate) enum Order {
     Run(Box<CommandOrder>),
+    /// A way to another host is opened.
+    Tunnel(TunnelOrder),
     /// The command's input ends, without what was not sent yet.
     CutInput(u64),
     /// The command's process group gets a signal.
@@ -100,6 +103,9 @@ impl Worker {
             match self.orders.try_recv() {
                 Ok(Order::Run(order)) => {
                     self.jobs.push(Job::Command(Box::new(Command::new(*order))));
+                }
+                Ok(Order::Tunnel(order)) => {
+                    self.jobs.push(Job::Tunnel(Box::new(Tunnel::new(order))));
                 }
                 Ok(Order::CutInput(id)) => {
                     if let Some(command) = self.command(id) {
@@ -184,13 +190,18 @@ impl Worker {
             (_, Some(_)) => PollFlags::OUT,
             (_, None) => PollFlags::IN,
         };
-        let mut fds = [PollFd::new(&self.wire, events), PollFd::new(&*self.waker, PollFlags::IN)];
+        let mut fds =
+            vec![PollFd::new(&self.wire, events), PollFd::new(&*self.waker, PollFlags::IN)];
+        if self.sending.is_none() {
+            let ours = self.jobs.iter().filter_map(Job::waits_for);
+            fds.extend(ours.map(|(fd, events)| PollFd::from_borrowed_fd(fd, events)));
+        }
         let time = Timespec::try_from(time).map_err(|error| error.to_string())?;
         match poll(&mut fds, Some(&time)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.to_string()),
         }
-        let [host, woken] = fds.map(|fd| fd.revents());
+        let (host, woken) = (fds[0].revents(), fds[1].revents());
         if !woken.is_empty() {
             self.waker.clear();
         }

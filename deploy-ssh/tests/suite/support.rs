@@ -80,10 +80,18 @@ impl Sshd {
 
     /// The fingerprint of its key.
     pub(crate) fn fingerprint(&self) -> String {
-        let said =
-            Command::new("ssh-keygen").arg("-lf").arg(self.path("host.pub")).output().unwrap();
-        let said = String::from_utf8(said.stdout).unwrap();
-        said.split_whitespace().nth(1).unwrap().to_owned()
+        fingerprint_of(&self.path("host"))
+    }
+
+    /// Adds a line to its configuration, for the connections to come.
+    pub(crate) fn add(&self, line: &str) {
+        let config = fs::read_to_string(self.path("config")).unwrap();
+        fs::write(self.path("config"), format!("{config}{line}\n")).unwrap();
+    }
+
+    /// How many connections it was asked for.
+    pub(crate) fn connections(&self) -> usize {
+        self.children.lock().unwrap().len()
     }
 
     pub(crate) fn builder(&self) -> SshConnectorBuilder {
@@ -150,12 +158,24 @@ fn serve(stream: TcpStream, words: &[String], config: &Path, log: &Path) -> Chil
 
 /// Makes a key, encrypted with a passphrase unless that is empty.
 pub(crate) fn make_key(path: &Path, passphrase: &str) {
+    make_key_of("ed25519", "256", path, passphrase);
+}
+
+pub(crate) fn make_key_of(kind: &str, bits: &str, path: &Path, passphrase: &str) {
     let made = Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", passphrase, "-f"])
+        .args(["-q", "-t", kind, "-b", bits, "-N", passphrase, "-f"])
         .arg(path)
         .status()
         .expect("apt-get install openssh-client");
     assert!(made.success());
+}
+
+/// The fingerprint of a key.
+pub(crate) fn fingerprint_of(path: &Path) -> String {
+    let path = path.with_extension("pub");
+    let said = Command::new("ssh-keygen").arg("-lf").arg(path).output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    said.split_whitespace().nth(1).unwrap().to_owned()
 }
 
 pub(crate) fn signal(pid: u32, signal: &str) {

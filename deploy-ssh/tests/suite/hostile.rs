@@ -1,0 +1,113 @@
+//! Servers that are silent, broken, or none.
+
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use deploy_core::model::Endpoint;
+use deploy_core::{CancelToken, ConnectError};
+use deploy_ssh::{Auth, HostKeys, SshConnector, SshConnectorBuilder};
+
+use crate::support::{Sshd, context};
+
+fn builder() -> SshConnectorBuilder {
+    SshConnector::builder()
+        .host_keys(HostKeys::danger_accept_any())
+        .auth(Auth::key_file("/nowhere"))
+        .login_timeout(Duration::from_millis(500))
+        .retries(0)
+}
+
+/// A server that says something to whoever comes, and then no more.
+fn saying(what: Vec<u8>) -> Endpoint {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("ssh://u@{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut kept: Vec<TcpStream> = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.write_all(&what);
+            kept.push(stream);
+        }
+    });
+    Endpoint::new(&endpoint).unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_costs_its_timeout() {
+    let connector = builder().build().unwrap();
+    for said in [&b""[..], b"SSH-2.0-x\r\n", b"SSH-2.0-x\r\n\0\0\x10\0"] {
+        let error = connector.open(&context(), &saying(said.to_vec())).await.unwrap_err();
+        assert!(matches!(error, ConnectError::TimedOut { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_contexts_own_deadline_and_cancellation_end_a_connect() {
+    let connector = builder().login_timeout(Duration::from_secs(1000)).build().unwrap();
+    let silent = saying(Vec::new());
+    let cx = context().with_deadline(Instant::now() + Duration::from_millis(200));
+    let error = connector.open(&cx, &silent).await.unwrap_err();
+    assert!(matches!(error, ConnectError::TimedOut { .. }), "{error:?}");
+    let cancel = CancelToken::new();
+    let cx = context().with_cancel(cancel.clone());
+    let opening = connector.open(&cx, &silent);
+    let (opened, ()) = tokio::join!(opening, async { cancel.cancel("enough") });
+    assert!(matches!(opened, Err(ConnectError::Cancelled)), "{opened:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_ssh_server_is_unreachable() {
+    let connector = builder().login_timeout(Duration::from_secs(60)).build().unwrap();
+    for said in [
+        b"HTTP/1.1 400 Bad Request\r\n".repeat(2000),
+        b"SSH-2.0-x\r\n\xff\xff\xff\xff\0\0\0\0".to_vec(),
+        b"SSH-2.0-x\r\n\0\0\0\x0c\x0a\x14aaaaaaaaaa".to_vec(),
+        b"\0".repeat(100_000),
+        b"SSH-1.5-old\r\n\0\0\0\x04\x01\x02xx".to_vec(),
+    ] {
+        let error = connector.open(&context(), &saying(said)).await.unwrap_err();
+        assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_where_nobody_listens_is_unreachable_after_its_retries() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let endpoint = Endpoint::new(&format!("ssh://u@{free}")).unwrap();
+    let error =
+        builder().retries(1).build().unwrap().open(&context(), &endpoint).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_that_hang_cost_the_others_nothing() {
+    // Two hosts hang in the handshake, with room for three connections: the others get through.
+    let sshd = Sshd::start();
+    let connector =
+        sshd.builder().login_timeout(Duration::from_secs(1000)).max_connecting(3).build().unwrap();
+    let (cx, good, hanging) = (context(), sshd.endpoint(), saying(Vec::new()));
+    let hang =
+        futures_util::future::join(connector.open(&cx, &hanging), connector.open(&cx, &hanging));
+    let others = futures_util::future::join_all((0..6).map(|_| connector.open(&cx, &good)));
+    tokio::select! {
+        hung = hang => panic!("{hung:?}"),
+        opened = others => assert!(opened.iter().all(Result::is_ok)),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_sessions_are_open_than_may_be() {
+    let sshd = Sshd::start();
+    let connector = sshd.builder().max_sessions(1).build().unwrap();
+    let (cx, endpoint) = (context(), sshd.endpoint());
+    let first = connector.open(&cx, &endpoint).await.unwrap();
+    let mut second = std::pin::pin!(connector.open(&cx, &endpoint));
+    tokio::select! {
+        biased;
+        opened = &mut second => panic!("{opened:?}"),
+        () = async { tokio::task::yield_now().await } => {}
+    }
+    assert_eq!(sshd.connections(), 1);
+    drop(first);
+    second.await.unwrap();
+}

@@ -1,0 +1,144 @@
+//! Servers that do what no sshd does: passwords without PAM, missing and false statuses, old algorithms.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use deploy_core::model::Endpoint;
+use deploy_core::{ConnectError, Exit, Secret};
+use deploy_ssh::{Auth, HostKeys, SshConnector, SshConnectorBuilder};
+use tempfile::TempDir;
+
+use crate::support::{context, fingerprint_of, make_key, run};
+
+struct Scripted {
+    _directory: TempDir,
+    endpoint: Endpoint,
+    fingerprint: String,
+    child: Child,
+}
+
+impl Scripted {
+    fn start(mode: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let key = directory.path().join("host");
+        make_key(&key, "");
+        let script =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/suite/scripted_server.py");
+        let mut child = Command::new("/usr/bin/python3")
+            .arg(script)
+            .arg(&key)
+            .arg(mode)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut port).unwrap();
+        assert!(!port.is_empty(), "apt-get install python3-paramiko");
+        let endpoint = Endpoint::new(&format!("ssh://someone@127.0.0.1:{}", port.trim())).unwrap();
+        Self { fingerprint: fingerprint_of(&key), _directory: directory, endpoint, child }
+    }
+
+    fn builder(&self) -> SshConnectorBuilder {
+        SshConnector::builder().host_keys(HostKeys::pinned([&self.fingerprint[..]])).retries(0)
+    }
+
+    async fn refusal(&self, auth: Auth) -> String {
+        let connector = self.builder().auth(auth).build().unwrap();
+        match connector.open(&context(), &self.endpoint).await {
+            Err(ConnectError::Rejected { reason, .. }) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// How a script ended for a server that lets everybody in who knows the password.
+    async fn exit_of(&self, script: &str) -> Result<Exit, String> {
+        let auth = Auth::password(Secret::new("right"));
+        let connector = self.builder().auth(auth).build().unwrap();
+        let session = connector.open(&context(), &self.endpoint).await.unwrap();
+        run(&session, script, Vec::new()).await.exit.map_err(|error| format!("{error:?}"))
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_password_logs_in() {
+    let server = Scripted::start("password");
+    assert_eq!(server.exit_of("exit 6").await, Ok(Exit::Exited(6)));
+    let refusal = server.refusal(Auth::password(Secret::new("canary"))).await;
+    assert!(
+        refusal.contains("a password: ") && refusal.contains("it allows password"),
+        "{refusal}"
+    );
+    assert!(!refusal.contains("canary"));
+}
+
+#[tokio::test]
+async fn answers_to_questions_log_in() {
+    let server = Scripted::start("interactive");
+    let auth = Auth::interactive(|question| {
+        let secret = question.text.starts_with("Password") && !question.is_public;
+        Secret::new(if secret { "right" } else { "blue" })
+    });
+    let connector = server.builder().auth(auth).build().unwrap();
+    connector.open(&context(), &server.endpoint).await.unwrap();
+    let refusal = server.refusal(Auth::interactive_password(Secret::new("canary"))).await;
+    assert!(refusal.contains("answers to questions"), "{refusal}");
+    assert!(!refusal.contains("canary"));
+}
+
+#[tokio::test]
+async fn methods_are_tried_in_their_order_until_one_does() {
+    let server = Scripted::start("password");
+    let connector = server
+        .builder()
+        .auth(Auth::key_file("/nowhere"))
+        .auth(Auth::password(Secret::new("wrong")))
+        .auth(Auth::password(Secret::new("right")));
+    connector.build().unwrap().open(&context(), &server.endpoint).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_vulnerable_without_strict_key_exchange_is_not_agreed_on() {
+    // This server knows no strict key exchange. It offers a MAC that is vulnerable, and others.
+    let server = Scripted::start("password");
+    assert_eq!(server.exit_of("true").await, Ok(Exit::Exited(0)));
+    let server = Scripted::start("only-etm");
+    let refusal = server.refusal(Auth::password(Secret::new("right"))).await;
+    assert!(refusal.contains("safe"), "{refusal}");
+    let server = Scripted::start("only-old");
+    let refusal = server.refusal(Auth::password(Secret::new("right"))).await;
+    assert!(refusal.contains("safe"), "{refusal}");
+}
+
+#[tokio::test]
+async fn no_status_and_no_lie_makes_a_success() {
+    for mode in ["cut-none", "cut-zero", "cut-twice"] {
+        let server = Scripted::start(mode);
+        assert_eq!(server.exit_of("echo now; sleep 100").await, Ok(Exit::Unknown), "{mode}");
+    }
+    let server = Scripted::start("cut-connection");
+    let exit = server.exit_of("echo now; sleep 100").await;
+    assert!(matches!(exit, Ok(Exit::Lost(_))), "{exit:?}");
+    for mode in ["silent-exec", "zero-exec", "refuse-exec"] {
+        let server = Scripted::start(mode);
+        let exit = server.exit_of("true").await;
+        assert!(exit.as_ref().is_err_and(|error| error.contains("NotStarted")), "{mode} {exit:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_end_is_proved_by_the_host_itself() {
+    // The server's own word about the status is not needed, and a false one does no harm.
+    for mode in ["no-status", "lying-zero", "late-one"] {
+        let server = Scripted::start(mode);
+        assert_eq!(server.exit_of("exit 5").await, Ok(Exit::Exited(5)), "{mode}");
+        assert_eq!(server.exit_of("exit 0").await, Ok(Exit::Exited(0)), "{mode}");
+    }
+}
