@@ -78,7 +78,8 @@ pub fn connector(pins: &str, identity: &str) -> Result<SshConnector, AnyError> {
         .build()?)
 }
 
-/// Releases as [`Ours::words`] says. Says how each host ended and when, and the peak of its memory.
+/// Releases as [`Ours::words`] says. Says when each step of each host began, how each host ended
+/// and when, and the peak of its memory.
 ///
 /// # Errors
 ///
@@ -91,9 +92,13 @@ pub async fn run(package: &str, task: &str, pins: &str, identity: &str) -> Resul
     let package = Package::given(package.into(), &task.package)?;
     let executor = ReleaseExecutor::builder(connector, package.verifier()?).build();
     let observer = FnObserver::new(move |event: &Event| {
-        if let Fact::HostFinished { result } = &event.fact {
-            let ended = format!("{:?}", result.status);
-            println!("{} {ended} {:.3}", result.host, begun.elapsed().as_secs_f64());
+        let now = begun.elapsed().as_secs_f64();
+        match &event.fact {
+            Fact::StepStarted { host, step } => println!("{host} {step} {now:.3}"),
+            Fact::HostFinished { result } => {
+                println!("{} {:?} {now:.3}", result.host, result.status);
+            }
+            _ => {}
         }
     });
     let cx = Context::new(task.id.clone()).with_observer(std::sync::Arc::new(observer));

@@ -60,6 +60,23 @@ fn five_mistakes_are_five_faults_at_once() {
 }
 
 #[test]
+fn how_many_packages_stay_is_said_only_when_it_is_not_the_usual_number() {
+    let request = |release: &str| {
+        let document = WHOLE.replace("\"keep\": 5,", &format!("\"keep\": 5, {release}"));
+        JsonParser::new().parse(document.as_bytes()).unwrap()
+    };
+    let usual = request("").release;
+    assert_eq!(usual.keep_packages, 2);
+    assert!(!serde_json::to_string(&usual).unwrap().contains("keep_packages"));
+    let none = request("\"keep_packages\": 0,").release;
+    assert_eq!(none.keep_packages, 0);
+    let read: ReleaseSpec = serde_json::from_str(&serde_json::to_string(&none).unwrap()).unwrap();
+    assert_eq!(read, none);
+    let found = faults(&WHOLE.replace("\"keep\": 5", "\"keep_packages\": 1001"));
+    assert!(found[0].starts_with("release.keep_packages: found the number 1001"), "{found:?}");
+}
+
+#[test]
 fn a_document_that_is_no_table_says_so() {
     assert_eq!(faults("[]"), ["found a list of 0, allowed is a table"]);
     assert_eq!(faults("null"), ["found nothing, allowed is a table"]);
