@@ -1,6 +1,6 @@
 //! Requests and inventories as people write them: good ones, and ones with every kind of mistake.
 
-use deploy_core::model::DeploymentRequest;
+use deploy_core::model::{DeploymentRequest, ReleaseSpec};
 use deploy_core::{Format, Inventory, JsonParser, ParseError, Parser};
 use proptest::prelude::*;
 
