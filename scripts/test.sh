@@ -22,6 +22,10 @@ command -v mount >/dev/null || need+=(mount)
 command -v setsid >/dev/null || need+=(util-linux)
 [ -x /usr/sbin/sshd ] || need+=(openssh-server)
 command -v ssh >/dev/null || need+=(openssh-client)
+[ -e /usr/lib/python3/dist-packages/paramiko ] || need+=(python3-paramiko)
+command -v fish >/dev/null || need+=(fish)
+command -v tcsh >/dev/null || need+=(tcsh)
+command -v sudo >/dev/null || need+=(sudo)
 command -v strace >/dev/null || need+=(strace)
 command -v pkg-config >/dev/null || need+=(pkg-config)
 [ -e /usr/include/openssl/ssl.h ] || need+=(libssl-dev)
@@ -42,7 +46,7 @@ if [ "$mode" = all ]; then
     say "lints"
     cargo clippy --workspace --all-targets --features "$features" --locked -- -D warnings
     say "each crate by itself, with its default features"
-    for crate in deploy-core deploy-queue deploy-http deploy-testkit; do
+    for crate in deploy-core deploy-queue deploy-http deploy-ssh deploy-testkit; do
         cargo clippy -q -p "$crate" --lib --locked -- -D warnings
     done
     say "docs"

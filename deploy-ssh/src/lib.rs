@@ -4,6 +4,16 @@
 //! to run its script. It is a [`Connector`](deploy_core::Connector) for endpoints such as
 //! `ssh://deploy@10.0.1.11:22`, on libssh2.
 //!
+//! ```text
+//!  this process                                    a host
+//! ┌───────────────────────────────────┐          ┌──────────────────────────────────────────┐
+//! │ SshConnector ── limits, retries   │          │ sshd ─ login shell                       │
+//! │   └ SshSession ─ run(script) ┐    │   ssh    │   └ supervisor: tells how the script ended│
+//! │       one thread: socket,    ├────┼──────────┼─▶     └ runner: takes the script in,      │
+//! │       libssh2, all channels  ┘    │          │           and becomes it                  │
+//! └───────────────────────────────────┘          └──────────────────────────────────────────┘
+//! ```
+//!
 //! # Quick start
 //!
 //! ```
@@ -15,6 +25,46 @@
 //!     .build()?;
 //! # Ok::<(), deploy_ssh::BuildError>(())
 //! ```
+//!
+//! It is given to `deploy_core::ReleaseExecutor::builder`, alone or in a
+//! [`SchemeConnector`](deploy_core::SchemeConnector).
+//!
+//! # What must be on a host
+//!
+//! sshd, a login shell that runs `exec /bin/sh -c '…'` (sh, dash, bash, busybox, fish and tcsh do), and a
+//! POSIX `/bin/sh` with `head` or `dd`. With `setsid` each script gets a session of its own; without it,
+//! it shares that of its login shell. No other program and no file is put there.
+//!
+//! # Features
+//!
+//! - `vendored-openssl`: builds OpenSSL, which libssh2 needs, from source. By default the system's is
+//!   linked; the build then needs its headers.
+//!
+//! # Guarantees
+//!
+//! - A host whose key is not known learns neither who we are nor how we would prove it. There is no
+//!   default that trusts anybody; [`HostKeys::danger_accept_any`] is named after what it does.
+//! - An end is an end only when the host has proved it: in both streams of the command, with a nonce of
+//!   128 bits that neither the script nor anything that it starts gets to know. What breaks off is
+//!   [`Exit::Lost`](deploy_core::Exit::Lost) or [`Exit::Unknown`](deploy_core::Exit::Unknown).
+//! - Neither script nor password stands on a command line, in an environment or in a file on the host, and
+//!   no secret in a log, an error or a `Debug`.
+//! - SHA-1, MD5, CBC and compression are not offered. Without strict key exchange (CVE-2023-48795) neither
+//!   chacha20-poly1305 nor encrypt-then-MAC modes are used. No agent, no display, no environment is
+//!   forwarded.
+//! - Memory is bounded: a session holds a thread with a stack of 256 KiB, up to 1 MiB of each command's output
+//!   that nobody takes, and a few chunks of its input. 51 sessions take 16 MB in all.
+//! - A dead host costs its own timeout, and nothing of the others as long as there are fewer of them than
+//!   connections that may be opened at once. A host that falls silent while a command runs is given up.
+//!
+//! # Not guaranteed
+//!
+//! - **A command ends when its connection is lost**: it sees the end of its input, which the programs of
+//!   deploy-core take as the word to stop. What does not look at its input goes on.
+//! - **Signals are told as the shell tells them**: a script that itself exits with 128 and the number of a signal is
+//!   told as ended by that signal.
+//! - **`su`, terminals, certificates, GSSAPI, security keys, SSH 1**: none of them.
+//! - **`max_sessions`** counts sessions with hosts, not those with jump hosts, of which there is one each.
 
 mod address;
 mod algorithms;

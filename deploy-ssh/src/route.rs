@@ -78,7 +78,7 @@ impl Route {
             let (login, liveness) = (login.clone(), self.limits.liveness);
             match transport::open(stream, login, ciphers, limit, liveness, session.clone()).await {
                 Err(Fault::NotStrict) if ciphers == Ciphers::All => {
-                    ciphers = Ciphers::WithoutStrict
+                    ciphers = Ciphers::WithoutStrict;
                 }
                 opened => return Ok(opened?.with_through(through)),
             }

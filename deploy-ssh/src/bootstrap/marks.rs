@@ -155,3 +155,80 @@ fn look(mark: &[u8], bytes: &[u8]) -> Found {
         Some(_) => Found::None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const START: &str = "aa";
+    const END: &str = "bb";
+
+    /// What comes of a stream in pieces: the data, and the words of start and end.
+    fn read(pieces: &[&[u8]]) -> (Vec<u8>, Option<String>, Option<String>) {
+        let mut marks = Marks::new(START, END);
+        let (mut data, mut started, mut ended) = (Vec::new(), None, None);
+        for piece in pieces {
+            let passage = marks.take(piece);
+            data.extend(passage.data);
+            started = started.or(passage.started);
+            ended = ended.or(passage.ended);
+        }
+        data.extend(marks.finish());
+        assert_eq!((marks.has_started(), marks.has_ended()), (started.is_some(), ended.is_some()));
+        (data, started, ended)
+    }
+
+    #[test]
+    fn noise_is_kept_for_whoever_asks_and_is_no_data() {
+        let mut marks = Marks::new(START, END);
+        let passage = marks.take(&[b"x".repeat(5000), b"closed\n".to_vec()].concat());
+        assert_eq!(passage, Passage::default());
+        assert!(marks.noise().ends_with("xclosed") && marks.noise().len() <= KEPT_NOISE);
+    }
+
+    #[test]
+    fn the_end_is_no_end_before_the_start_and_nothing_comes_after_it() {
+        assert_eq!(read(&[b"\x1ebb 0\n"]), (Vec::new(), None, None));
+        let (data, _, ended) = read(&[b"\x1eaa 1\nx\x1ebb 3\ny\x1ebb 4\n"]);
+        assert_eq!((data.as_slice(), ended.as_deref()), (&b"x"[..], Some("3")));
+    }
+
+    #[test]
+    fn a_mark_that_is_cut_off_is_data() {
+        let (data, _, ended) = read(&[b"\x1eaa 1\nx\x1ebb 3"]);
+        assert_eq!((data.as_slice(), ended), (&b"x\x1ebb 3"[..], None));
+    }
+
+    /// Bytes of which marks are made, so that chance comes close to one.
+    fn close_to_marks() -> impl Strategy<Value = Vec<u8>> {
+        let bytes = prop::sample::select(b"\x1eab 01\n".to_vec());
+        prop::collection::vec(bytes, 0..60)
+    }
+
+    fn holds(bytes: &[u8], mark: &[u8]) -> bool {
+        (0..bytes.len()).any(|at| matches!(look(mark, &bytes[at..]), Found::Whole(..)))
+    }
+
+    proptest! {
+        #[test]
+        fn any_data_between_the_marks_passes_in_any_pieces(
+            noise in close_to_marks(),
+            data in close_to_marks(),
+            rest in close_to_marks(),
+            cuts in prop::collection::vec(0_usize..200, 0..8),
+        ) {
+            // What holds a mark by chance is what nonces of 128 bits make impossible.
+            prop_assume!(!holds(&noise, b"\x1eaa ") && !holds(&data, b"\x1ebb "));
+            let whole = [&noise[..], b"\x1eaa 12\n", &data, b"\x1ebb 7\n", &rest].concat();
+            prop_assume!(!holds(&whole[..noise.len() + 3], b"\x1eaa "));
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(whole.len())).collect();
+            cuts.extend([0, whole.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &whole[cut[0]..cut[1]]).collect();
+            let expected = (data, Some("12".to_owned()), Some("7".to_owned()));
+            prop_assert_eq!(read(&pieces), expected);
+        }
+    }
+}

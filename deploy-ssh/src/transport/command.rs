@@ -81,6 +81,8 @@ pub(crate) struct Command {
     outputs: [Option<mpsc::Sender<Vec<u8>>>; 2],
     over: [bool; 2],
     repeat: Option<Call>,
+    /// A signal that could not be sent yet.
+    wanted: Option<&'static str>,
     ended: Option<oneshot::Sender<Ended>>,
 }
 
@@ -104,6 +106,7 @@ impl Command {
             outputs: order.outputs.map(Some),
             over: [false; 2],
             repeat: None,
+            wanted: None,
             ended: Some(order.ended),
         }
     }
@@ -113,9 +116,16 @@ impl Command {
         self.phase == Phase::Opening
     }
 
-    /// The process group to signal, while the command runs.
-    pub(crate) fn group(&self) -> Option<u32> {
-        self.group.filter(|_| self.phase == Phase::Running)
+    /// Wants its process group to get a signal, once that is known.
+    pub(crate) fn want(&mut self, signal: &'static str) {
+        self.cut_input();
+        self.wanted = Some(signal);
+    }
+
+    /// The signal that is to be sent now, and to which group.
+    pub(crate) fn take_wanted(&mut self) -> Option<(u32, &'static str)> {
+        let group = self.group.filter(|_| self.phase == Phase::Running)?;
+        Some((group, self.wanted.take()?))
     }
 
     /// Ends its input now, and drops what was not sent.
@@ -298,6 +308,9 @@ impl Command {
         }
         let [out, err] = &self.words;
         let ended = match (out.as_deref(), err.as_deref()) {
+            _ if !self.marks[0].has_started() && self.cut => {
+                Err("it was stopped before it had begun".to_owned())
+            }
             _ if !self.marks[0].has_started() => Err(self.noise()),
             (Some(word), other) if other.is_none_or(|other| other == word) => {
                 Ok(word.parse().map_or(Exit::Unknown, exit_of))

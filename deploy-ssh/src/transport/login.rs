@@ -45,6 +45,7 @@ pub(crate) fn log_in(
             return Err(Fault::TimedOut);
         }
         wire.wait_at_most(left);
+        wire.acknowledge();
         match offer(wire, user, method) {
             Ok(()) if wire.is_authenticated() => return Ok(()),
             Ok(()) => tried.push(format!("{method}: the host wants more than that")),

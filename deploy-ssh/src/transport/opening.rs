@@ -43,7 +43,10 @@ pub(crate) fn open(
             Poll::Pending if wire.waits_to_write() => {
                 await_socket(socket, PollFlags::OUT, deadline)?;
             }
-            Poll::Pending => await_socket(socket, PollFlags::IN, deadline)?,
+            Poll::Pending => {
+                await_socket(socket, PollFlags::IN, deadline)?;
+                wire.acknowledge();
+            }
         }
     }
     if !strict && algorithms::needs_strict(&wire) {

@@ -78,6 +78,7 @@ impl Worker {
             if self.is_done() {
                 break;
             }
+            self.send_signals();
             let stepped = self.step_all(&mut buffer);
             let waited = match stepped {
                 Ok(true) => continue,
@@ -112,7 +113,11 @@ impl Worker {
                         command.cut_input();
                     }
                 }
-                Ok(Order::Signal(id, signal)) => self.signal(id, signal),
+                Ok(Order::Signal(id, signal)) => {
+                    if let Some(command) = self.command(id) {
+                        command.want(signal);
+                    }
+                }
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => self.released = Some(Instant::now()),
             }
@@ -126,16 +131,19 @@ impl Worker {
         })
     }
 
-    /// A command that has not begun has no group: it ends with its input.
-    fn signal(&mut self, id: u64, signal: &str) {
-        let Some(command) = self.command(id) else { return };
-        command.cut_input();
-        if let Some(group) = command.group() {
-            let other = command.other.as_ref();
-            let line = kill_line(other, group, signal);
-            let input = other.and_then(Become::password_line).unwrap_or_default();
-            self.jobs.push(Job::Kill(Kill::new(line, input)));
+    /// Sends the signals whose groups are known by now.
+    fn send_signals(&mut self) {
+        let mut kills = Vec::new();
+        for job in &mut self.jobs {
+            let Job::Command(command) = job else { continue };
+            if let Some((group, signal)) = command.take_wanted() {
+                let other = command.other.as_ref();
+                let line = kill_line(other, group, signal);
+                let input = other.and_then(Become::password_line).unwrap_or_default();
+                kills.push(Job::Kill(Kill::new(line, input)));
+            }
         }
+        self.jobs.append(&mut kills);
     }
 
     /// Lets every job do what it can. Says whether there may be more to do at once.
@@ -204,6 +212,9 @@ impl Worker {
         let (host, woken) = (fds[0].revents(), fds[1].revents());
         if !woken.is_empty() {
             self.waker.clear();
+        }
+        if host.contains(PollFlags::IN) {
+            self.wire.acknowledge();
         }
         if idle && host.intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR) {
             return Err("the host closed the connection".to_owned());

@@ -74,3 +74,34 @@ async fn nobody_on_the_host_can_read_the_script() {
     assert!(seen.contains("deploy-boot"), "{seen}");
     assert!(!seen.contains("canary-of-the-script"));
 }
+
+/// A host whose tools are those of busybox, without some.
+fn with_busybox_tools(without: &[&str]) -> Sshd {
+    let sshd = Sshd::start();
+    let tools = sshd.path("tools");
+    std::fs::create_dir(&tools).unwrap();
+    let mut install = std::process::Command::new("busybox");
+    let installed = install.args(["--install", "-s"]).arg(&tools).status();
+    let installed = installed.expect("apt-get install busybox");
+    assert!(installed.success());
+    for tool in without {
+        std::fs::remove_file(tools.join(tool)).unwrap();
+    }
+    sshd.add(&format!("SetEnv PATH={}", tools.display()));
+    sshd
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tools_that_read_ahead_take_nothing_of_the_commands_own_input() {
+    // The head of busybox reads ahead. Where there is none, dd does its work; where there is no setsid, the
+    // script shares the session of its login shell.
+    for without in [&[][..], &["head"], &["setsid"], &["setsid", "head"]] {
+        let sshd = with_busybox_tools(without);
+        let session = sshd.session().await;
+        let script = "read -r first; echo \"$first|$(wc -c)\"; exit 5";
+        let input = [b"one\n".to_vec(), vec![b'x'; 100_000]].concat();
+        let ran = run(&session, script, input).await;
+        assert_eq!(ran.exit.as_ref().unwrap(), &Exit::Exited(5), "{without:?} {ran:?}");
+        assert_eq!(ran.text(), "one|100000\n", "{without:?}");
+    }
+}

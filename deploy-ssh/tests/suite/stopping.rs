@@ -154,6 +154,49 @@ async fn a_server_that_is_killed_is_a_lost_connection_and_no_success() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_frozen_is_given_up() {
+    let sshd = Sshd::start();
+    let builder = sshd.builder().silence_timeout(Duration::from_secs(4));
+    let session = builder.build().unwrap().open(&context(), &sshd.endpoint()).await.unwrap();
+    // A command that is silent for longer than that is not given up.
+    assert_eq!(run(&session, "sleep 5", Vec::new()).await.exit.unwrap(), Exit::Exited(0));
+    let own = sshd.path("own");
+    let script = format!("echo $$ >{}; cat", own.display());
+    let (_hold, held) = pipe(1);
+    let (stdout, _said) = pipe(1);
+    let (stderr, _errors) = pipe(1);
+    let running = session.run(context(), script, CommandIo::new(held, stdout, stderr));
+    let freezing = async {
+        number_in(&own).await;
+        sshd.signal("STOP");
+    };
+    let (exit, ()) = tokio::join!(running, freezing);
+    assert!(matches!(exit, Ok(Exit::Lost(_))), "{exit:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_is_dropped_while_it_starts_is_killed_once_it_has_begun() {
+    let sshd = Sshd::start();
+    let session = sshd.session().await;
+    // It begins late, and would never end by itself.
+    let own = sshd.path("own");
+    sshd.add(&format!(
+        "ForceCommand echo $$ >{}; sleep 0.3; eval \"$SSH_ORIGINAL_COMMAND\"",
+        own.display()
+    ));
+    let session = {
+        drop(session);
+        sshd.session().await
+    };
+    let script = "trap '' TERM HUP; sleep 1000";
+    let number = tokio::select! {
+        ran = run(&session, script, Vec::new()) => panic!("{ran:?}"),
+        number = number_in(&own) => number,
+    };
+    until_gone(number).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_while_nothing_runs_closes_the_session() {
     let sshd = Sshd::start();
     let session = sshd.session().await;

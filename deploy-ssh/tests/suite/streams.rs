@@ -177,3 +177,17 @@ async fn a_script_may_be_longer_than_any_command_line() {
     let ran = run(&session, &script, b"in".to_vec()).await;
     assert_eq!((ran.exit.unwrap(), ran.stdout.as_slice()), (Exit::Exited(0), &b"in"[..]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_exchanged_again_in_the_middle_change_nothing() {
+    let sshd = Sshd::with("RekeyLimit 1M");
+    let session = sshd.session().await;
+    let input = noise(10 << 20);
+    let (one, other) = tokio::join!(
+        run(&session, "cat", input.clone()),
+        run(&session, "tee /dev/stderr", input.clone())
+    );
+    assert_eq!((one.exit.unwrap(), other.exit.unwrap()), (Exit::Exited(0), Exit::Exited(0)));
+    assert!(one.stdout == input && other.stdout == input && other.stderr == input);
+    assert!(sshd.log().matches("rekey").count() > 5, "{}", sshd.log());
+}

@@ -112,15 +112,18 @@ impl Sshd {
 
     /// Kills what serves the connections.
     pub(crate) fn kill(&self) {
-        for child in self.children.lock().unwrap().iter_mut() {
+        self.signal("KILL");
+    }
+
+    /// Signals what serves the connections, and nothing that was started over them.
+    pub(crate) fn signal(&self, name: &str) {
+        for child in self.children.lock().unwrap().iter() {
             for pid in descendants(child.id()) {
-                if fs::read_to_string(format!("/proc/{pid}/comm"))
-                    .is_ok_and(|name| name.trim() == "sshd")
-                {
-                    signal(pid, "KILL");
+                let comm = fs::read_to_string(format!("/proc/{pid}/comm"));
+                if comm.is_ok_and(|comm| comm.trim() == "sshd") {
+                    signal(pid, name);
                 }
             }
-            let _ = child.kill();
         }
     }
 }
