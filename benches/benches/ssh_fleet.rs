@@ -167,6 +167,8 @@ fn distant() -> Result<(), AnyError> {
         fleet.hosts().iter().map(|host| FaultProxy::start(host.address(), faults())).collect();
     for mib in [1, 20] {
         let mut bench = Bench::new(&fleet, mib)?;
+        // The hosts remember the numbers of the releases before.
+        bench.number = mib as u64 * 1000;
         let pairs = fleet.hosts().iter().zip(&between).enumerate();
         for (index, (host, proxy)) in pairs {
             bench.floor.hosts[index].0 = proxy.address();
