@@ -18,6 +18,14 @@ pub struct ReleaseSpec {
     /// How many good releases stay on the host, the current one included: 5 by default. The current
     /// one and the one before it stay in any case.
     pub keep: u32,
+    /// How many packages stay on a host that they are sent to, those of its newest good releases: 2 by
+    /// default, because going back and forth between two releases then moves no bytes, and each
+    /// takes the package's size on the host's disk. They make room when a release needs it. 0 keeps
+    /// none. Where our own code unpacks on the host, nothing is sent and nothing is kept.
+    ///
+    /// Left out of what is sent when it is the default, so that older agents understand it.
+    #[serde(skip_serializing_if = "is_default_keep_packages")]
+    pub keep_packages: u32,
     /// Paths that all releases of the project share, linked into each one.
     pub shared: Vec<SharedPath>,
     /// What runs on the host, and when.
@@ -31,10 +39,18 @@ pub struct ReleaseSpec {
     pub timeout: Duration,
 }
 
+const KEEP_PACKAGES: u32 = 2;
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_default_keep_packages(keep: &u32) -> bool {
+    *keep == KEEP_PACKAGES
+}
+
 impl Default for ReleaseSpec {
     fn default() -> Self {
         Self {
             keep: 5,
+            keep_packages: KEEP_PACKAGES,
             shared: Vec::new(),
             hooks: Hooks::default(),
             rollback: true,
@@ -48,6 +64,13 @@ impl ReleaseSpec {
     #[must_use]
     pub fn with_keep(mut self, keep: u32) -> Self {
         self.keep = keep;
+        self
+    }
+
+    /// Sets how many packages stay on a host that they are sent to: 0 to 1,000.
+    #[must_use]
+    pub fn with_keep_packages(mut self, keep: u32) -> Self {
+        self.keep_packages = keep;
         self
     }
 
@@ -89,6 +112,7 @@ impl Decode for ReleaseSpec {
         let default = Self::default();
         let mut table = node.table()?;
         let keep = table.or("keep", default.keep);
+        let keep_packages = table.or("keep_packages", default.keep_packages);
         let shared = table.or("shared", default.shared);
         let hooks = table.or("hooks", default.hooks);
         let rollback = table.or("rollback", default.rollback);
@@ -97,6 +121,11 @@ impl Decode for ReleaseSpec {
             && !(1..=1000).contains(&keep)
         {
             table.fault("keep", format!("the number {keep}"), "a number from 1 to 1000");
+        }
+        if let Some(keep) = keep_packages
+            && keep > 1000
+        {
+            table.fault("keep_packages", format!("the number {keep}"), "a number from 0 to 1000");
         }
         if timeout == Some(Duration::ZERO) {
             table.fault("timeout", "no time at all", "more than \"0s\"");
@@ -114,6 +143,7 @@ impl Decode for ReleaseSpec {
         table.finish();
         Some(Self {
             keep: keep?,
+            keep_packages: keep_packages?,
             shared: shared?,
             hooks: hooks?,
             rollback: rollback?,

@@ -25,6 +25,10 @@ use crate::pipe::{PipeWriter, pipe};
 /// How many chunks a stream holds between the session and us.
 const CHUNKS: usize = 8;
 
+/// How many chunks of the package wait between the file and the session: one to send, one to fetch. More
+/// would be held for each host at once and make nothing faster.
+const AHEAD: usize = 2;
+
 /// How long a session may take beyond its grace before it is given up.
 const GIVE_UP: Duration = Duration::from_secs(15);
 
@@ -94,7 +98,7 @@ impl Drive {
         script: String,
         nonce: &str,
     ) -> HostResult {
-        let (stdin, theirs) = pipe(CHUNKS);
+        let (stdin, theirs) = pipe(AHEAD);
         let (stdout, mut said) = pipe(CHUNKS);
         let (stderr, mut complained) = pipe(CHUNKS);
         self.stdin = Some(stdin);

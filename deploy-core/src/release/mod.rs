@@ -11,6 +11,7 @@
 //! <root>/.deploy/fence             the highest fencing number that was here
 //! <root>/.deploy/marks/<id>        unfinished, complete, good or failed; digest, task, the one before
 //! <root>/.deploy/logs/<id>/…       what hooks wrote, whole
+//! <root>/.deploy/packages/<sha256> the packages of the newest good releases, when they were sent
 //! <root>/.deploy/history.jsonl     who, what, why, when, how it ended: one line a release
 //! ```
 //!
@@ -37,6 +38,9 @@
 //!   current again and with `DEPLOY_ROLLBACK=1`, so that services start from it.
 //! - **Hooks** run by `sh -c` in a process group of their own, with a log file as their output. What
 //!   comes live is cut at 64 KiB a step. A daemon that a hook starts lives on and holds nothing.
+//! - **A package that was here is not sent again**: the packages of the newest good releases are kept, and
+//!   one is used again when its SHA-256 is right. So the node waits for the host once, to hear whether it
+//!   needs the package, and once more for a verdict when there is a monitoring address.
 //!
 //! # Environment of hooks
 //!
@@ -52,7 +56,9 @@
 //!
 //! A POSIX shell (checked with dash, bash and busybox sh), the tools of coreutils or busybox with
 //! `setsid`, and, where our own code does not run on the host, `tar`, the decompressor of the
-//! package's format, and one of `sha256sum`, `shasum`, `openssl`. What is missing is named.
+//! package's format, and one of `sha256sum`, `shasum`, `openssl` and `busybox`. With nothing but
+//! `md5sum` there, MD5 and size are compared on the host, which the step's note says, and no package is
+//! kept: its SHA-256 was checked before it was sent. What is missing is named.
 
 mod child;
 mod drive;

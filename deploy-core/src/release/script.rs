@@ -9,7 +9,7 @@ use crate::model::{Fence, Hook, HookPoint, ReleaseTask, SharedPath, Target};
 use crate::verifier::VerifiedPackage;
 
 /// The parts of the program, in the order in which they need each other.
-const PARTS: [&str; 16] = [
+const PARTS: [&str; 17] = [
     include_str!("script/protocol.sh"),
     include_str!("script/failure.sh"),
     include_str!("script/durable.sh"),
@@ -20,6 +20,7 @@ const PARTS: [&str; 16] = [
     include_str!("script/lock.sh"),
     include_str!("script/look.sh"),
     include_str!("script/package.sh"),
+    include_str!("script/kept.sh"),
     include_str!("script/share.sh"),
     include_str!("script/switch.sh"),
     include_str!("script/put_back.sh"),
@@ -118,10 +119,12 @@ impl HostPlan<'_> {
             ("mode", if self.in_process { "placed" } else { "stream" }.to_owned()),
             ("format", format_name(self.contents.format).to_owned()),
             ("file_name", self.package.file_name.clone()),
+            ("md5", self.package.digests.md5.to_string()),
             ("sha256", self.package.digests.sha256.to_string()),
             ("size", self.package.digests.size.to_string()),
             ("needed_kib", self.needed_kib().to_string()),
             ("keep", release.keep.to_string()),
+            ("keep_packages", release.keep_packages.to_string()),
             ("rollback", if release.rollback { "yes" } else { "no" }.to_owned()),
             ("monitor", if task.monitor.is_some() { "yes" } else { "no" }.to_owned()),
             ("has_shared", flag(!release.shared.is_empty())),

@@ -1,6 +1,6 @@
 //! Requests and inventories as people write them: good ones, and ones with every kind of mistake.
 
-use deploy_core::model::DeploymentRequest;
+use deploy_core::model::{DeploymentRequest, ReleaseSpec};
 use deploy_core::{Format, Inventory, JsonParser, ParseError, Parser};
 use proptest::prelude::*;
 
@@ -57,6 +57,23 @@ fn five_mistakes_are_five_faults_at_once() {
     assert_eq!(paths, expected, "{faults:#?}");
     assert!(faults[1].contains("found \"5eb63\", allowed is an MD5"), "{}", faults[1]);
     assert!(faults[5].contains("did you mean \"project\"?"), "{}", faults[5]);
+}
+
+#[test]
+fn how_many_packages_stay_is_said_only_when_it_is_not_the_usual_number() {
+    let request = |release: &str| {
+        let document = WHOLE.replace("\"keep\": 5,", &format!("\"keep\": 5, {release}"));
+        JsonParser::new().parse(document.as_bytes()).unwrap()
+    };
+    let usual = request("").release;
+    assert_eq!(usual.keep_packages, 2);
+    assert!(!serde_json::to_string(&usual).unwrap().contains("keep_packages"));
+    let none = request("\"keep_packages\": 0,").release;
+    assert_eq!(none.keep_packages, 0);
+    let read: ReleaseSpec = serde_json::from_str(&serde_json::to_string(&none).unwrap()).unwrap();
+    assert_eq!(read, none);
+    let found = faults(&WHOLE.replace("\"keep\": 5", "\"keep_packages\": 1001"));
+    assert!(found[0].starts_with("release.keep_packages: found the number 1001"), "{found:?}");
 }
 
 #[test]

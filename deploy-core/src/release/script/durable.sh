@@ -6,13 +6,18 @@ durable() {
     sync "$@" 2>/dev/null || sync
 }
 
-# durable_tree <directory>: everything below it, by its whole file system.
-durable_tree() {
-    run sync -f "$1" || { alive; run sync; } || { alive; broken "sync: $(first_said)"; }
+# durable_trees <path…>: everything on their file systems.
+durable_trees() {
+    run sync -f "$@" || { alive; run sync; } || { alive; broken "sync: $(first_said)"; }
 }
 
-# replace <file>: puts what comes on standard input into the file, durably and at once.
-replace() {
+# beside <file>: what its next content is written to, in $beside.
+beside() {
     beside=${1%/*}/.new-$run
-    cat >"$beside" && durable "$beside" && mv -f "$beside" "$1" && durable "${1%/*}"
+}
+
+# replace <file> <text>: puts the text into the file, durably and at once.
+replace() {
+    beside "$1"
+    printf '%s\n' "$2" >"$beside" && durable "$beside" && mv -f "$beside" "$1" && durable "${1%/*}"
 }

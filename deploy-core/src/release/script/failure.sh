@@ -60,7 +60,8 @@ must() {
 
 # broken <message>: something on the host does not work, which may be for want of space.
 broken() {
-    if [ "$(free_kib)" -lt 64 ]; then
+    look_for_free
+    if [ "$free" -lt 64 ]; then
         fail host_full "$1 (the file system of $root is full)"
     else
         fail host_failed "$1"

@@ -10,18 +10,17 @@ follow() {
     trap 'over=yes; kill -KILL "$nap" 2>/dev/null' USR1
     followed=$1
     offset=$2
-    forwarded=$(cat "$work/forwarded" 2>/dev/null)
-    forwarded=${forwarded:-0}
+    { read -r forwarded <"$work/forwarded"; } 2>/dev/null || forwarded=0
     pause=0.05
     # Nobody follows for a program that was killed.
     while kill -0 $$ 2>/dev/null; do
         # The file counts when the signal came before we listened.
-        [ ! -e "$work/over" ] || over=yes
+        [ ! -e "$over_mark" ] || over=yes
         # Only a look that began after the hook's end is the last one.
         last=$over
         if pass_on; then pause=0.05; fi
         if [ -n "$last" ]; then
-            printf '%s' "$forwarded" >"$work/forwarded"
+            echo "$forwarded" >"$work/forwarded"
             return
         fi
         [ -z "$over" ] || continue
@@ -36,26 +35,26 @@ follow() {
 
 # pass_on: passes on what the log has beyond the offset, at most 64 KiB a step.
 pass_on() {
-    size=$(size_of "$followed")
-    [ "${size:-0}" -gt "$offset" ] || return 1
+    size_of "$followed"
+    [ "$bytes" -gt "$offset" ] || return 1
     room=$((65536 - forwarded))
     if [ "$room" -le 0 ]; then
         [ "$room" -lt 0 ] || say more "$step" "$followed"
         forwarded=65537
-        offset=$size
+        offset=$bytes
         return 1
     fi
     # Copied first, so that the count is true whatever the hook does to its log.
     # Without a pipe, whose reader would end before its writer. Byte by byte, but never more than
     # 64 KiB a step.
     dd if="$followed" of="$work/chunk" bs=1 skip="$offset" count="$room" 2>/dev/null
-    size=$(size_of "$work/chunk")
-    [ "${size:-0}" -gt 0 ] || return 1
-    say out "$step" "$size"
+    size_of "$work/chunk"
+    [ "$bytes" -gt 0 ] || return 1
+    say out "$step" "$bytes"
     cat "$work/chunk"
-    offset=$((offset + size))
-    forwarded=$((forwarded + size))
+    offset=$((offset + bytes))
+    forwarded=$((forwarded + bytes))
     # What did not fit is at least named.
-    [ "$size" -lt "$room" ] || pass_on
+    [ "$bytes" -lt "$room" ] || pass_on
     return 0
 }

@@ -22,16 +22,16 @@ hooks() {
 hook() {
     [ -z "$hurry" ] || { hook_code=cancelled hook_message="hook $1 was left out"; return 1; }
     log=$deploy/logs/$release/$step-$point-$1.log
-    late=$work/late
-    rm -f "$late" "$work/over"
-    mkdir -p "${log%/*}" && touch "$log"
-    log_before=$(size_of "$log")
+    late=$work/late-$step-$point-$1
+    over_mark=$work/over-$step-$point-$1
+    [ -d "${log%/*}" ] || mkdir -p "${log%/*}"
+    size_of "$log"
     # The command may start a daemon: it gets the log, and no other file of ours.
     start sh -c "$hook_program" hook "$3" "$hook_directory" >>"$log" 2>&1
     guard_hook "$child" "$2"
     # Ignored until the follower listens; the file tells it what it missed.
     trap '' USR1
-    follow "$log" "$log_before" &
+    follow "$log" "$bytes" &
     follower=$!
     trap - USR1
     await_child
@@ -41,7 +41,7 @@ hook() {
         signal_group KILL "$guard"
         wait "$guard" 2>/dev/null
     fi
-    echo over >"$work/over"
+    echo over >"$over_mark"
     kill -USR1 "$follower" 2>/dev/null
     # A signal may end a wait before its time, and two must not write at once.
     while kill -0 "$follower" 2>/dev/null; do wait "$follower"; done
@@ -69,15 +69,12 @@ guard_hook() {
     guard=$!
 }
 
-size_of() {
-    wc -c <"$1" | tr -d ' '
-}
-
 # show_tail: the end of the log of the hook that failed.
 show_tail() {
     [ -n "$log" ] || return 0
     tail -c 2048 "$log" >"$work/tail" 2>/dev/null
-    say tail "$(size_of "$work/tail")"
+    size_of "$work/tail"
+    say tail "$bytes"
     cat "$work/tail"
     log=
 }

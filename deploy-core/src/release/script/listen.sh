@@ -11,7 +11,7 @@ listen() {
 hear() {
     trap - TERM
     if IFS= read -r word; then
-        printf '%s' "$word" >"$work/verdict"
+        echo "$word" >"$work/verdict"
     else
         # Said again until it is understood: a shell may be told between two commands, where it hears
         # nothing before its next wait has ended.
@@ -33,7 +33,9 @@ await_verdict() {
     wait "$listener"
     listener=
     alive
-    case $(cat "$work/verdict" 2>/dev/null) in
+    word=
+    { read -r word <"$work/verdict"; } 2>/dev/null
+    case $word in
         commit) finish ;;
         rollback) fail unhealthy "the node found it unhealthy" ;;
         *)

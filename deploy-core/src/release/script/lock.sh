@@ -42,11 +42,16 @@ read_lock() {
     case $lock_pid in '' | *[!0-9]*) lock_pid=0 ;; esac
 }
 
-# Where process ids mean the same: this boot, this namespace, this user. Empty when unknown.
+# Where process ids mean the same, in $place: this boot, this namespace, this user. Empty when unknown.
 place_of_processes() {
-    boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null) || return 0
+    place=
+    { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || return 0
     space=$(readlink /proc/self/ns/pid 2>/dev/null) || return 0
-    printf '%s %s %s' "$boot" "$space" "$(id -u)"
+    user=
+    while read -r key value; do
+        case $key in Uid:) user=${value%%[!0-9]*} ;; esac
+    done 2>/dev/null <"/proc/$$/status"
+    [ -z "$user" ] || place="$boot $space $user"
 }
 
 # lock_is_open: whether the lock that was read may be taken: given back, expired, of a program that
@@ -65,10 +70,12 @@ lock_is_open() {
 # outlast <pid>: waits up to 60 s for the end of an earlier attempt. It is not ours to end: it has been
 # told by the end of its input, and its number may be somebody else's by now.
 outlast() {
-    patience=$((since + 60))
+    clock
+    patience=$((seconds + 60))
     while kill -0 "$1" 2>/dev/null; do
         alive
-        [ "$(now)" -lt "$patience" ] || return 1
+        clock
+        [ "$seconds" -lt "$patience" ] || return 1
         sleep 0.1 2>/dev/null || sleep 1
     done
 }
@@ -77,14 +84,17 @@ outlast() {
 claim() {
     printf '%s\n' "state $1" "task $task" "deployment $deployment" "fence $fence" \
         "reason $reason" "node $node" "since $since_text" "expires $expires" "pid $$" \
-        "place $place" >"$deploy/claim.$run"
+        "place $place" >"$deploy/claim.$run-$1"
 }
 
 take_lock() {
-    since=$(now)
-    since_text=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+    clock
+    ours_until=$((seconds + lock_seconds))
+    since=$(date -u '+%s %Y-%m-%dT%H:%M:%SZ')
+    since_text=${since#* }
+    since=${since% *}
     expires=$((since + lock_seconds))
-    place=$(place_of_processes)
+    place_of_processes
     tries=0
     while [ "$tries" -lt 50 ]; do
         tries=$((tries + 1))
@@ -96,15 +106,14 @@ take_lock() {
         fi
         claim held || broken "the lock could not be written"
         number=$((highest + 1))
-        if said=$(ln "$deploy/claim.$run" "$deploy/lock.$number" 2>&1); then
-            rm -f "$deploy/claim.$run"
+        if said=$(ln "$deploy/claim.$run-held" "$deploy/lock.$number" 2>&1); then
             highest_lock
             if [ "$highest" -eq "$number" ]; then
                 locked=yes
                 return
             fi
-            rm -f "$deploy/lock.$number"
-        elif [ ! -e "$deploy/lock.$number" ] && [ -e "$deploy/claim.$run" ]; then
+            rm -f "$deploy/claim.$run-held" "$deploy/lock.$number"
+        elif [ ! -e "$deploy/lock.$number" ] && [ -e "$deploy/claim.$run-held" ]; then
             broken "ln: ${said%%"$newline"*}"
         fi
     done
@@ -112,7 +121,7 @@ take_lock() {
 }
 
 refuse_lock() {
-    rm -f "$deploy/claim.$run"
+    rm -f "$deploy/claim.$run-held"
     fail host_locked "locked by deployment $lock_deployment (task $lock_task, from $lock_node) \
 since $lock_since, for at most $((lock_expires - since)) s more: $lock_reason"
 }
@@ -126,7 +135,8 @@ holds_lock() {
 
 # check_fence: refuses when a newer deployment has been here.
 check_fence() {
-    seen=$(cat "$deploy/fence" 2>/dev/null)
+    seen=
+    { read -r seen <"$deploy/fence"; } 2>/dev/null
     case $seen in '' | *[!0-9]*) seen=0 ;; esac
     [ "$seen" -le "$fence" ] || fail host_fenced "a newer deployment has been here (its number is $seen, ours $fence)"
 }
@@ -134,14 +144,14 @@ check_fence() {
 # still_ours: nothing is done for a holder whose time is over.
 still_ours() {
     holds_lock || fail host_fenced "the lock was lost to a newer attempt or deployment"
-    [ "$(now)" -lt "$expires" ] || fail timed_out "the lock has expired"
+    clock
+    [ "$seconds" -lt "$ours_until" ] || fail timed_out "the lock has expired"
     check_fence
 }
 
 unlock() {
     if holds_lock; then
-        claim free && mv -f "$deploy/claim.$run" "$deploy/lock.$number"
+        claim free && mv -f "$deploy/claim.$run-free" "$deploy/lock.$number"
     fi
-    rm -f "$deploy/claim.$run"
     locked=
 }

@@ -11,9 +11,14 @@ need_tools() {
 }
 
 look_for_tools() {
-    need_tools cat chmod cut date dd df head id ln mkdir mv readlink rm sort sync tail touch tr wc
-    if [ -z "$group" ] && ! (set -m 2>/dev/null && case $- in *m*) ;; *) false ;; esac); then
-        fail tool_missing "the host lacks setsid"
+    need_tools cat chmod cut date dd df head ln ls mkdir mv readlink rm sh sleep sort sync tail wc
+    if [ -z "$group" ]; then
+        # Not in a subshell, where some shells say that they have what they lack.
+        set -m 2>/dev/null
+        case $- in
+            *m*) set +m ;;
+            *) fail tool_missing "the host lacks setsid" ;;
+        esac
     fi
     [ "$mode" = stream ] || return 0
     case $format in
@@ -28,15 +33,17 @@ look_for_tools() {
 
 # clear_leftovers: we hold the lock, so what bears another run's name belongs to nobody.
 clear_leftovers() {
+    set --
     for left in "$root"/releases/.incoming-* "$root"/releases/.trash-* "$deploy"/work.* \
         "$deploy"/claim.* "$deploy"/.new-* "$deploy"/marks/.new-*; do
-        [ "$left" = "$work" ] || rm -rf "$left" 2>/dev/null
+        [ "$left" = "$work" ] || [ ! -e "$left" ] || set -- "$@" "$left"
     done
     for left in "$deploy"/lock.*; do
         found=${left##*/lock.}
         case $found in '' | *[!0-9]*) continue ;; esac
-        [ "$found" -ge "$number" ] || rm -f "$left"
+        [ "$found" -ge "$number" ] || set -- "$@" "$left"
     done
+    [ $# -eq 0 ] || rm -rf "$@" 2>/dev/null
     for left in "$deploy"/marks/*; do
         left=${left##*/}
         plain "$left" || continue
@@ -82,14 +89,25 @@ look_for_release() {
     [ -n "$present" ] || discard "$release" || broken "releases/$release could not be removed"
 }
 
-free_kib() {
-    free=$(df -Pk "$root" 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d ' ' -f 4)
+# look_for_free: what is free on the root's file system, in KiB, in $free.
+look_for_free() {
+    free=$(df -Pk "$root" 2>/dev/null)
+    set -f
+    # shellcheck disable=SC2086 # The fourth word of the last line.
+    set -- ${free##*"$newline"}
+    set +f
+    free=$4
     case $free in '' | *[!0-9]*) free=9007199254740991 ;; esac
-    echo "$free"
 }
 
+# look_for_space: kept packages make room, and the one that is reused needs none.
 look_for_space() {
-    free=$(free_kib)
+    [ -z "$reusable" ] || needed_kib=$((needed_kib - size / 1024))
+    look_for_free
+    if [ "$free" -lt "$needed_kib" ]; then
+        drop_packages
+        look_for_free
+    fi
     [ "$free" -ge "$needed_kib" ] ||
         fail host_full "the release needs $needed_kib KiB on the file system of $root, and $free KiB are free"
 }

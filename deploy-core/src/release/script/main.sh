@@ -10,17 +10,28 @@ DEPLOY_ROLLBACK=
 previous=
 present=
 served=
+spool=
+
+# make_directories: only we may read in .deploy.
+make_directories() {
+    for directory in "$root/releases" "$root/shared" "$deploy/marks" "$deploy/logs" "$deploy/packages"; do
+        [ -d "$directory" ] && continue
+        must mkdir -p "$root/releases" "$root/shared" "$deploy"
+        must chmod 700 "$deploy"
+        must mkdir -p "$deploy/marks" "$deploy/logs" "$deploy/packages"
+        return
+    done
+}
 
 prepare() {
     begin lock
     look_for_tools
-    must mkdir -p "$root/releases" "$root/shared" "$deploy/marks" "$deploy/logs"
-    must chmod 700 "$deploy"
+    make_directories
     check_fence
     take_lock
     check_fence
-    must mkdir "$work"
-    printf '%s\n' "$fence" | replace "$deploy/fence" || broken "the number could not be written"
+    must mkdir "$work" "$work/switch"
+    [ "$seen" = "$fence" ] || replace "$deploy/fence" "$fence" || broken "the number could not be written"
     look_at_current
     clear_leftovers
     look_for_release
@@ -30,7 +41,10 @@ prepare() {
         served=yes
         leave 0
     fi
-    [ -n "$present" ] || look_for_space
+    if [ -z "$present" ]; then
+        look_for_package
+        look_for_space
+    fi
     finish
 }
 
@@ -46,7 +60,7 @@ lay_out() {
             finish
         fi
         still_ours
-        write_mark unfinished
+        begin_mark
         published=yes
         must mv "$incoming" "$root/releases/$release"
     else
@@ -60,8 +74,14 @@ lay_out() {
         finish
     fi
     alive
-    durable_tree "$root/releases/$release"
-    [ -n "$present" ] || write_mark complete
+    if [ -n "$present" ]; then
+        durable_trees "$root/releases/$release"
+    else
+        draft_mark complete
+        durable_trees "$root/releases/$release" "$beside"
+        set_mark
+        durable "$deploy/marks" || no_mark
+    fi
 }
 
 # bring_to_life: the release is current, and healthy.
@@ -80,7 +100,10 @@ bring_to_life() {
     alive
     # From here on nobody can stop it: it is done.
     still_ours
-    write_mark good
+    # It is synced with the history's last line.
+    draft_mark good
+    durable "$beside" || no_mark
+    set_mark
     outcome=succeeded
 }
 
@@ -96,7 +119,7 @@ leave() {
         current=${current#releases/}
         if plain "$current"; then say serves "$current"; fi
     fi
-    rm -rf "$work"
+    rm -rf "$work" "$deploy/claim.$run"-*
     say end "$1" "$outcome"
     exit "$1"
 }

@@ -1,10 +1,37 @@
 # The mark of a release, in .deploy/marks: what is known about it. States: unfinished (never to be
 # used), complete (may be switched to), good (was proven), failed.
 
-# write_mark <state>: marks this deployment's release.
+# draft_mark <state>: writes beside its mark what this deployment's release is to be marked as.
+draft_mark() {
+    beside "$deploy/marks/$release"
+    printf '%s\n' "state $1" "sha256 $sha256" "task $task" "order $number" "previous $previous" >"$beside" ||
+        no_mark
+}
+
+# set_mark: what was drafted, and is on the disk, becomes the mark. It lasts once its directory was
+# synced.
+set_mark() {
+    mv -f "$beside" "$deploy/marks/$release" || no_mark
+}
+
+# write_mark <state>: marks this deployment's release, durably.
 write_mark() {
-    printf '%s\n' "state $1" "sha256 $sha256" "task $task" "order $number" "previous $previous" |
-        replace "$deploy/marks/$release" || broken "the mark of $release could not be written"
+    draft_mark "$1"
+    durable "$beside" || no_mark
+    set_mark
+    durable "$deploy/marks" || no_mark
+}
+
+# begin_mark: the first mark of a release takes the place of none. One that a crash tore does not say
+# that the release may be used either, so one sync after the rename is enough.
+begin_mark() {
+    draft_mark unfinished
+    set_mark
+    durable "$deploy/marks/$release" "$deploy/marks" || no_mark
+}
+
+no_mark() {
+    broken "the mark of $release could not be written"
 }
 
 # read_mark <release>: into $mark_…, all empty when there is none.
@@ -31,6 +58,5 @@ discard() {
     if [ -e "$root/releases/$1" ] || [ -h "$root/releases/$1" ]; then
         mv "$root/releases/$1" "$trash" 2>/dev/null || return 1
     fi
-    rm -f "$deploy/marks/$1"
-    rm -rf "$trash" 2>/dev/null
+    rm -rf "$deploy/marks/$1" "$trash" 2>/dev/null
 }

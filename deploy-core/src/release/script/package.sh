@@ -1,18 +1,23 @@
-# The package: taken from standard input, checked, unpacked. Where our own code runs on the host it
-# does this in process instead, and only says when the release is in its place.
+# The package: taken from standard input, or from an earlier release, checked, unpacked. Where our own
+# code runs on the host it does this in process instead, and only says when the release is in its place.
 
-# find_digest_tool: what computes a SHA-256 here, as a command in $digest_tool.
+# find_digest_tool: what computes a digest here, as a command in $digest_tool, and which, in $digest.
 find_digest_tool() {
+    digest=sha256
     if command -v sha256sum >/dev/null 2>&1; then
         digest_tool='sha256sum'
     elif command -v shasum >/dev/null 2>&1; then
         digest_tool='shasum -a 256'
     elif command -v openssl >/dev/null 2>&1; then
         digest_tool='openssl dgst -sha256 -r'
-    elif command -v busybox >/dev/null 2>&1; then
+    elif busybox sha256sum </dev/null >/dev/null 2>&1; then
         digest_tool='busybox sha256sum'
+    elif command -v md5sum >/dev/null 2>&1; then
+        digest=md5 digest_tool='md5sum'
+    elif busybox md5sum </dev/null >/dev/null 2>&1; then
+        digest=md5 digest_tool='busybox md5sum'
     else
-        fail tool_missing "the host lacks sha256sum, shasum or openssl"
+        fail tool_missing "the host lacks sha256sum, shasum, openssl and md5sum"
     fi
 }
 
@@ -21,6 +26,20 @@ take_package() {
     begin transfer
     incoming=$root/releases/.incoming-$run
     must mkdir "$incoming"
+    if [ -n "$reusable" ]; then
+        reuse_package
+    fi
+    if [ -z "$spool" ]; then
+        receive_package
+        [ -n "$spool" ] || return 0
+    fi
+    begin unpack
+    unpack_package
+    finish
+}
+
+# receive_package: in $spool, verified; in its place already when our own code did the work.
+receive_package() {
     say need package
     if ! IFS= read -r answer <&3; then
         stopped=yes
@@ -34,27 +53,36 @@ take_package() {
     spool=$work/package
     # The node sends nothing more before it is asked again, so reading ahead takes nothing away.
     said=$(head -c "$size" 2>&1 <&3 >"$spool") || broken "head: ${said%%"$newline"*}"
-    if [ "$(size_of "$spool")" != "$size" ]; then
+    size_of "$spool"
+    if [ "$bytes" != "$size" ]; then
         stopped=yes
         alive
     fi
-    finish
+    finish "$damaged"
     begin verify
     verify_package
-    finish
-    begin unpack
-    unpack_package
-    finish
+    # What is sent was found to have its SHA-256 before, and comes over a connection that nobody changes.
+    case $digest in
+        md5) finish "by MD5 and size: the host has no tool for SHA-256" ;;
+        *) finish ;;
+    esac
 }
 
 verify_package() {
+    digest_of "$spool"
+    case $digest in
+        md5) [ "$found" = "$md5" ] || fail digest_mismatch "the package has the MD5 $found on the host, and $md5 was sent" ;;
+        *) [ "$found" = "$sha256" ] || fail digest_mismatch "the package has the SHA-256 $found on the host, and $sha256 was sent" ;;
+    esac
+}
+
+# digest_of <file>: in $found.
+digest_of() {
     # shellcheck disable=SC2086 # The tool and its options are our own words.
-    run $digest_tool "$spool" || { alive; broken "$digest_tool: $(first_said)"; }
+    run $digest_tool "$1" || { alive; broken "$digest_tool: $(first_said)"; }
     read -r found _ <"$work/said"
     # A leading backslash says that the file's name was escaped.
     found=${found#\\}
-    [ "$found" = "$sha256" ] ||
-        fail digest_mismatch "the package has the SHA-256 $found on the host, and $sha256 was sent"
 }
 
 unpack_package() {
@@ -66,7 +94,7 @@ unpack_package() {
         zip) run unzip -q -o "$spool" -d "$incoming" ;;
         single) run cp "$spool" "$incoming/$file_name" && chmod 755 "$incoming/$file_name" ;;
     esac || { alive; broken "unpacking: $(first_said)"; }
-    rm -f "$spool"
+    [ "$keep_packages" -gt 0 ] || rm -f "$spool"
     # The same modes as in process, whatever the tool made of them.
     run chmod -R u+rwX,go-w,a-s,-t "$incoming" || { alive; broken "chmod: $(first_said)"; }
 }
@@ -74,7 +102,6 @@ unpack_package() {
 # unpack_tar <decompressor>: either of the two may fail. Tar may stop reading before the end of its
 # padding, and the decompressor must not be hurt by that.
 unpack_tar() {
-    rm -f "$work/damaged"
     run sh -c '{ $1 <"$2" || echo damaged >"$4"; } | { tar -xof - -C "$3"; s=$?; cat >/dev/null; exit "$s"; }' \
         unpack "$1" "$spool" "$incoming" "$work/damaged" && [ ! -e "$work/damaged" ]
 }

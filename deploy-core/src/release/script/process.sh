@@ -14,10 +14,12 @@ signal_group() {
 
 # end_group <leader>: TERM, up to 5 s, KILL; KILL at once when we are in a hurry.
 end_group() {
-    ending=$(($(now) + 5))
+    clock
+    ending=$((seconds + 5))
     [ -n "$hurry" ] || signal_group TERM "$1"
-    while [ -z "$hurry" ] && kill -0 "-$1" 2>/dev/null && [ "$(now)" -lt "$ending" ]; do
+    while [ -z "$hurry" ] && kill -0 "-$1" 2>/dev/null && [ "$seconds" -lt "$ending" ]; do
         sleep 0.1 2>/dev/null || sleep 1
+        clock
     done
     signal_group KILL "$1"
 }

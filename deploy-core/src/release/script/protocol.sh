@@ -21,9 +21,17 @@ finish() {
     say step "$step" end "$*"
 }
 
-# now: seconds since 1970 by this host's clock.
-now() {
-    date +%s
+# clock: seconds in $seconds, to measure spans by. Where there is /proc they cost no process.
+clock() {
+    { IFS='. ' read -r seconds _ </proc/uptime; } 2>/dev/null || seconds=$(date +%s)
+}
+
+# size_of <file>: its bytes, in $bytes. An empty one costs no process.
+size_of() {
+    bytes=0
+    [ ! -s "$1" ] || bytes=$(wc -c <"$1")
+    # Some tools set spaces before the number.
+    bytes=$((bytes))
 }
 
 # plain <word>: whether it can stand in a marker, a file name and JSON as it is.

@@ -5,8 +5,7 @@ prune() {
     begin prune
     removed=0
     alone=
-    rm -f "$work/good"
-    touch "$work/good"
+    true >"$work/good"
     for entry in "$root"/releases/*; do
         entry=${entry##*/}
         if ! plain "$entry"; then
@@ -20,15 +19,17 @@ prune() {
         plain "$entry" || continue
         read_mark "$entry"
         case $mark_state in
-            good) printf '%s %s\n' "$mark_order" "$entry" >>"$work/good" ;;
+            good) printf '%s %s %s\n' "$mark_order" "$entry" "$mark_sha256" >>"$work/good" ;;
             *) prune_one "$entry" ;;
         esac
     done
-    sort -rn "$work/good" | tail -n "+$((keep + 1))" >"$work/old"
-    while read -r _ entry; do
-        prune_one "$entry"
-    done <"$work/old"
+    sort -rn "$work/good" >"$work/newest"
+    while read -r _ entry _; do
+        keep=$((keep - 1))
+        [ "$keep" -ge 0 ] || prune_one "$entry"
+    done <"$work/newest"
     prune_logs
+    prune_packages
     note=
     [ "$removed" -eq 0 ] || note="removed $removed"
     finish "$note${note:+${alone:+; }}${alone:+left alone:$alone}"
@@ -46,6 +47,8 @@ prune_one() {
 
 # prune_logs: the logs of the last 50 releases with hooks stay, those of failed ones among them.
 prune_logs() {
+    set -- "$deploy"/logs/*
+    [ $# -gt 50 ] || return 0
     # shellcheck disable=SC2012 # The names are releases' ids, which are plain.
     ls -1t "$deploy/logs" 2>/dev/null | tail -n +51 >"$work/old"
     while read -r entry; do

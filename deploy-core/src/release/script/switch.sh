@@ -4,7 +4,7 @@
 # the same name in another directory and moved into the project's root, because a plain mv onto a
 # link to a directory would move into that directory.
 point_to() {
-    mkdir -p "$work/switch" && rm -f "$work/switch/current" &&
+    { [ ! -h "$work/switch/current" ] || rm -f "$work/switch/current"; } &&
         ln -s "$1" "$work/switch/current" &&
         mv -f "$work/switch/current" "$root/" && durable "$root"
 }

@@ -28,7 +28,7 @@ on_every_host! {
             assert!(failure.message.contains(word), "{word}: {failure}");
         }
         assert!(!host.is_unlocked());
-        assert_eq!(host.names(".deploy"), ["lock.3", "logs", "marks"]);
+        assert_eq!(host.names(".deploy"), ["lock.3", "logs", "marks", "packages"]);
     }
 
     an_expired_lock_is_taken_over(host) {
