@@ -15,3 +15,5 @@ pub use fault::{Fault, Faults, Invalid};
 pub use value::{MAX_DEPTH, Value};
 
 pub(crate) use decode::{decode_text, deserialize_by_decode};
+#[cfg(feature = "zones")]
+pub(crate) use nearest::nearest;
