@@ -11,6 +11,8 @@ mod nearest;
 mod value;
 
 pub use decode::{Decode, Node, Table, decode};
+#[cfg(feature = "release")]
+pub(crate) use fault::quoted;
 pub use fault::{Fault, Faults, Invalid};
 pub use value::{MAX_DEPTH, Value};
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use deploy_core::{
-    AgentNode, ControlNode, Inventory, Journal, LocalConnector, Queue, ReleaseExecutor,
-    SchemeConnector, SchemeExecutor,
+    AgentNode, ControlNode, ControlNodeBuilder, Gate, Inventory, Journal, LocalConnector, Queue,
+    ReleaseExecutor, SchemeConnector, SchemeExecutor,
 };
 use deploy_http::{HttpExecutor, HttpProber, HttpVerifier, UrlPolicy};
 use deploy_queue::{DiskStore, MemoryJournal, MemoryQueue, QueueConfig};
@@ -84,6 +84,7 @@ fn release_executor(state: &State) -> Result<ReleaseExecutor, Box<dyn Error + Se
 pub async fn control_node(
     inventory: Inventory,
     state: &State,
+    gates: Vec<Arc<dyn Gate>>,
 ) -> Result<ControlNode, Box<dyn Error + Send + Sync>> {
     let agents = HttpExecutor::builder()
         .tokens(inventory.tokens()?)
@@ -94,7 +95,8 @@ pub async fn control_node(
         .with("http", agents.clone())
         .with("https", agents)
         .with("local", release_executor(state)?);
-    let node = ControlNode::builder()
+    let builder = gates.into_iter().fold(ControlNode::builder(), ControlNodeBuilder::gate);
+    let node = builder
         .resolver(inventory)
         .verifier(state.verifier.clone())
         .executor(executor)

@@ -8,4 +8,5 @@ mod broken_queues;
 mod engine;
 mod fakes;
 mod retention;
+mod schedule;
 mod virtual_clock;

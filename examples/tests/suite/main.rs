@@ -4,4 +4,5 @@
 
 mod bot;
 mod crash;
+mod gates;
 mod world;

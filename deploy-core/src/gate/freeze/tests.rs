@@ -89,6 +89,9 @@ proptest! {
         let walked: Vec<_> =
             cases.iter().map(|case| (case.clone(), zone(case.zone), minutes_of(&case.spans))).collect();
         prop_assert_eq!(rules.closed(now).is_some(), closed(&walked, now));
+        // Only a freeze has an end: the next one, where there is none now.
+        let mut minutes = (0..8 * 1440).map(|minute| now + SignedDuration::from_mins(minute));
+        let Some(now) = minutes.find(|at| closed(&walked, *at)) else { return Ok(()) };
         let found = rules.open_after(now);
         let mut at = now;
         for _ in 0..10 * 1440 {
@@ -136,10 +139,7 @@ fn a_window_that_never_ends_is_asked_about_again_in_a_year() {
     let rules = Rules { freezes: windows.freezes, allows: windows.allows };
     let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     assert!(rules.closed(now).is_some());
-    assert_eq!(
-        rules.open_after(now) - now,
-        SignedDuration::from_hours(400 * 24).try_into().unwrap()
-    );
+    assert_eq!(rules.open_after(now).duration_since(now), SignedDuration::from_hours(400 * 24));
 }
 
 #[test]
