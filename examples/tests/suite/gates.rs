@@ -45,15 +45,14 @@ fn a_frozen_project_is_held_and_says_why() {
 #[test]
 fn a_work_order_is_held_until_it_is_approved() {
     let world = World::new(1);
-    let request =
-        world.request("d1", &package("1"), r#", "work_order": "WO-7", "requested_by": "alice""#);
+    let request = world.request("d1", &package("1"), r#", "requested_by": "alice""#);
     let gates = "[[approval]]\nneed = 1\nof = [\"alice\", \"bob\"]\nnot_requester = true\n";
     let line = held(deploy(&world, &request, gates));
-    assert!(line.contains("work order WO-7 lacks 1 of 1 approvals"), "{line}");
+    assert!(line.contains("work order WO-1 lacks 1 of 1 approvals"), "{line}");
     assert!(line.ends_with("missing is 1 of bob"), "{line}");
     let approve = |name: &str| {
         let mut command = Command::new(bot());
-        command.args(["approve", "--by", name, "--work-order", "WO-7", "--approvals"]);
+        command.args(["approve", "--by", name, "--work-order", "WO-1", "--approvals"]);
         command.arg(world.path("approvals.jsonl")).status().unwrap().code()
     };
     assert_eq!(approve("Bob"), Some(2));
