@@ -29,10 +29,7 @@ fn check_person(text: &str) -> Result<(), Invalid> {
     let head = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
     let tail = |c: &u8| head(*c) || matches!(c, b'.' | b'_' | b'-' | b'+' | b'@');
     let bytes = text.as_bytes();
-    if bytes.first().is_some_and(|c| head(*c))
-        && bytes.len() <= 128
-        && bytes.iter().all(|c| tail(c))
-    {
+    if bytes.first().is_some_and(|c| head(*c)) && bytes.len() <= 128 && bytes.iter().all(tail) {
         return Ok(());
     }
     let allowed = "1 to 128 of the characters a-z, 0-9, '.', '_', '-', '+' and '@', the first a letter or digit";
