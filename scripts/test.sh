@@ -40,7 +40,7 @@ if [ ${#need[@]} -gt 0 ]; then
         apt-get install -q -y --no-install-recommends "${need[@]}"
 fi
 
-core="deploy-core/release,deploy-core/toml,deploy-core/yaml,deploy-core/mock"
+core="deploy-core/release,deploy-core/toml,deploy-core/yaml,deploy-core/mock,deploy-core/zones"
 features="$core,deploy-examples/ssh"
 
 if [ "$mode" = all ]; then

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 pub use builder::ControlNodeBuilder;
 
+use crate::document::Faults;
 use crate::engine::{Accepted, Engine, EventStream, NodeError, check, exclusive_key};
 use crate::event::{Fact, Sequence};
 use crate::journal::JournalQuery;
@@ -58,13 +59,13 @@ impl ControlNode {
     ///
     /// # Errors
     ///
-    /// `Invalid` with all faults at once when a field was set to what a document may not say,
-    /// `Conflict` when the id is taken by another request, `Busy`, `ShuttingDown`, `Storage`.
+    /// `Invalid` with all faults at once when a field was set to what a document may not say, or the
+    /// time in which it may begin is over; `Conflict` when the id is taken by another request, `Busy`, `ShuttingDown`, `Storage`.
     ///
     /// Cancel safety: when the future is dropped it is open whether the request was taken; submit it
     /// again with the same id.
     pub async fn submit(&self, request: DeploymentRequest) -> Result<Deployment, NodeError> {
-        check(&request)?;
+        self.judge(&request).await?;
         let id = request.id.clone().unwrap_or_else(DeploymentId::generate);
         let request = Box::new(request.with_id(id.clone()));
         let subject = Subject::Deployment { id: id.clone(), request: request.clone() };
@@ -73,6 +74,28 @@ impl ControlNode {
         let (Accepted::New | Accepted::Known) =
             self.engine.accept(fact, TaskRecord::of(&task)).await?;
         Ok(self.deployment(id))
+    }
+
+    /// Refuses a request that is not one, or whose time is over; not one that was taken in time and
+    /// is submitted again.
+    async fn judge(&self, request: &DeploymentRequest) -> Result<(), NodeError> {
+        let late = request.late(self.engine.now());
+        let known = match &request.id {
+            Some(id) if !late.is_empty() => match self.engine.state(&TaskId::from(id)).await {
+                Err(NodeError::Unknown { .. }) => false,
+                state => state.map(|_| true)?,
+            },
+            _ => false,
+        };
+        let mut faults = match check(request) {
+            Ok(()) => Faults::default(),
+            Err(NodeError::Invalid(faults)) => faults,
+            Err(error) => return Err(error),
+        };
+        for fault in late.as_slice().iter().filter(|_| !known) {
+            faults.push(fault.clone());
+        }
+        if faults.is_empty() { Ok(()) } else { Err(NodeError::Invalid(faults)) }
     }
 
     /// The handle of a deployment, known or not.
@@ -159,5 +182,16 @@ impl Deployment {
     /// `Unknown`, `Storage`.
     pub async fn cancel(&self, reason: &str) -> Result<(), NodeError> {
         self.engine.cancel(&self.task, reason).await
+    }
+
+    /// Asks its gates again now, when something has changed, such as an approval that was given; one
+    /// that waits for its scheduled time goes on waiting. Changes nothing when it has begun or ended,
+    /// nor while its gates are being asked: they are asked again when they said so.
+    ///
+    /// # Errors
+    ///
+    /// `Unknown`, `Storage`.
+    pub async fn recheck(&self) -> Result<(), NodeError> {
+        self.engine.recheck(&self.task).await
     }
 }

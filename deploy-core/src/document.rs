@@ -11,7 +11,11 @@ mod nearest;
 mod value;
 
 pub use decode::{Decode, Node, Table, decode};
+#[cfg(feature = "release")]
+pub(crate) use fault::quoted;
 pub use fault::{Fault, Faults, Invalid};
 pub use value::{MAX_DEPTH, Value};
 
 pub(crate) use decode::{decode_text, deserialize_by_decode};
+#[cfg(feature = "zones")]
+pub(crate) use nearest::nearest;

@@ -79,6 +79,10 @@ pub enum FailureCode {
     Unknown,
     /// A gate refused the deployment.
     GateRefused,
+    /// The deployment's time to begin ran out before its rollout had begun.
+    Expired,
+    /// The scheduled time was missed, by more than the request allows.
+    Missed,
     /// The rollout stopped before this host's turn.
     RolloutStopped,
     /// A queue, a journal or a cache could not be written or read.
@@ -112,6 +116,8 @@ impl FailureCode {
             Self::Cancelled => "cancelled",
             Self::Unknown => "unknown",
             Self::GateRefused => "gate_refused",
+            Self::Expired => "expired",
+            Self::Missed => "missed",
             Self::RolloutStopped => "rollout_stopped",
             Self::Storage => "storage",
             Self::Internal => "internal",

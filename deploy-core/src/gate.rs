@@ -1,4 +1,35 @@
-//! Whether a deployment may start now.
+//! Whether a deployment may start now: the trait, and the gates that are here.
+//!
+//! Gates are asked before the first host and not between batches. A freeze that begins in the middle
+//! of a rollout does not stop it: a fleet that stays half on one release and half on another over a
+//! weekend is a greater risk than the end of the rollout. Whoever wants it otherwise cancels.
+
+mod answers;
+mod approval;
+mod approval_file;
+mod approvals;
+#[cfg(feature = "zones")]
+mod freeze;
+#[cfg(feature = "zones")]
+mod policy;
+#[cfg(feature = "zones")]
+mod recurring;
+mod scope;
+#[cfg(feature = "zones")]
+mod window;
+#[cfg(feature = "zones")]
+mod zone;
+
+pub(crate) use answers::Answers;
+pub use approval::{
+    Approval, ApprovalError, ApprovalStore, ApprovalSubject, MemoryApprovals, Verdict,
+};
+pub use approval_file::FileApprovals;
+pub use approvals::{ApprovalRule, Approvals};
+#[cfg(feature = "zones")]
+pub use freeze::FreezeWindows;
+#[cfg(feature = "zones")]
+pub use policy::GatePolicy;
 
 use std::error::Error;
 use std::fmt;

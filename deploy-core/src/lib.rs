@@ -63,7 +63,7 @@
 //! | [`Connector`], [`Session`] | a host can run a command | `LocalConnector`, [`SchemeConnector`] |
 //! | [`Queue`], [`Journal`] | tasks and facts are kept | `MemoryQueue`, `MemoryJournal`, `DiskStore` (deploy-queue) |
 //! | [`Prober`] | a monitoring address answers | `HttpProber` (deploy-http) |
-//! | [`Gate`] | a deployment may start now | |
+//! | [`Gate`] | a deployment may start now | `FreezeWindows`, [`Approvals`](gate::Approvals) |
 //! | [`Observer`] | an event happened | [`TracingObserver`], [`FnObserver`] |
 //! | [`Clock`] | what time it is | [`SystemClock`], `VirtualClock` (deploy-testkit) |
 //! | [`Task`] | a unit of queued work | [`DeploymentTask`], [`ReleaseTask`](model::ReleaseTask) |
@@ -77,6 +77,7 @@
 //! |---|---|---|
 //! | `release` | no | installing releases: `ReleaseExecutor`, `LocalConnector`, archives |
 //! | `toml`, `yaml` | no | formats of requests and inventories |
+//! | `zones` | no | freeze windows and documents of gates: `FreezeWindows`, `GatePolicy` |
 //! | `mock` | no | mockall mocks of every trait |
 //!
 //! # Guarantees, and what is none
@@ -100,7 +101,7 @@ mod engine;
 mod event;
 mod executor;
 mod failure;
-mod gate;
+pub mod gate;
 pub mod inventory;
 mod journal;
 #[cfg(feature = "mock")]

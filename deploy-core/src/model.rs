@@ -11,6 +11,7 @@ mod release;
 mod release_task;
 mod request;
 mod rollout;
+mod schedule;
 pub(crate) mod span;
 mod target;
 mod text;
@@ -19,7 +20,7 @@ mod timestamp;
 pub use digest::{Digests, Md5Digest, Md5Hasher, PackageDigests, Sha256Digest, Sha256Hasher};
 pub use endpoint::Endpoint;
 pub use host_path::HostPath;
-pub use monitor::{Monitor, StatusRange};
+pub use monitor::{JsonCheck, JsonScalar, Monitor, StatusRange};
 pub use name::{
     AgentName, BusinessName, DeploymentId, HostAddress, HostName, ProjectName, ReleaseId, Tag,
     TaskId,
@@ -30,6 +31,7 @@ pub use release::{Hook, HookPoint, Hooks, ReleaseSpec, SharedPath};
 pub use release_task::{Fence, ReleaseTask};
 pub use request::{DeploymentRequest, Requirement};
 pub use rollout::{BatchSize, Percentage, RolloutSpec};
+pub use schedule::OnMissed;
 pub use target::Target;
-pub use text::{RequirementId, RequirementName, WorkOrder};
+pub use text::{Person, RequirementId, RequirementName, WorkOrder};
 pub use timestamp::Timestamp;

@@ -49,7 +49,7 @@ crate::wrappers::forward_async! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProbeQuestion {
-    /// The address, http or https.
+    /// The address: http or https, or tcp, where a connection is made and ended.
     pub url: Url,
     /// How long it may take in all.
     pub timeout: Duration,
@@ -69,8 +69,8 @@ impl ProbeQuestion {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProbeAnswer {
-    /// The HTTP status.
-    pub status: u16,
+    /// The HTTP status; none where a connection was all that was asked for.
+    pub status: Option<u16>,
     /// The beginning of the body.
     pub body: Vec<u8>,
 }
@@ -79,7 +79,13 @@ impl ProbeAnswer {
     /// Says what was answered.
     #[must_use]
     pub fn new(status: u16, body: Vec<u8>) -> Self {
-        Self { status, body }
+        Self { status: Some(status), body }
+    }
+
+    /// Says that a connection was taken.
+    #[must_use]
+    pub fn connected() -> Self {
+        Self { status: None, body: Vec::new() }
     }
 }
 

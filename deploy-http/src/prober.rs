@@ -1,15 +1,18 @@
-//! Asking a monitoring address over HTTP.
+//! Asking a monitoring address over HTTP, or for a TCP connection.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use deploy_core::{Context, ProbeAnswer, ProbeError, ProbeQuestion, Prober};
 
+use tokio::net::TcpStream;
+use url::Url;
+
 use crate::error::ConfigureError;
-use crate::policy::{Forbidden, UrlPolicy};
+use crate::policy::{Forbidden, LookupError, UrlPolicy};
 use crate::transport::{Transport, Trust, cause};
 
-/// Asks monitoring addresses over HTTP.
+/// Asks monitoring addresses over HTTP, and those of the scheme tcp for a connection.
 ///
 /// Follows no redirect, inflates nothing, and contacts only what its [`UrlPolicy`] allows. Each
 /// question has a connection of its own or one of the pool's.
@@ -88,6 +91,9 @@ impl Prober for HttpProber {
 
 impl HttpProber {
     async fn ask(&self, question: ProbeQuestion) -> Result<ProbeAnswer, ProbeError> {
+        if question.url.scheme() == "tcp" {
+            return self.connect(&question.url).await;
+        }
         let client = self.transport.client(&question.url).map_err(forbidden)?;
         let request = client.get(question.url);
         let mut response = request.send().await.map_err(unreachable)?;
@@ -101,6 +107,20 @@ impl HttpProber {
             body.extend_from_slice(&chunk[..wanted]);
         }
         Ok(ProbeAnswer::new(status, body))
+    }
+}
+
+impl HttpProber {
+    /// Makes a connection, to an address that the policy has seen, and ends it.
+    async fn connect(&self, url: &Url) -> Result<ProbeAnswer, ProbeError> {
+        let addresses = self.transport.addresses(url).await.map_err(|error| match error {
+            LookupError::Forbidden(reason) => forbidden(reason),
+            LookupError::Failed(source) => ProbeError::Unreachable { source: source.into() },
+        })?;
+        match TcpStream::connect(&addresses[..]).await {
+            Ok(_) => Ok(ProbeAnswer::connected()),
+            Err(source) => Err(ProbeError::Unreachable { source: source.into() }),
+        }
     }
 }
 

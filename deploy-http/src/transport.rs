@@ -1,6 +1,6 @@
 //! The HTTP client that every part of this crate sends with: its policy, its TLS, its timeouts.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use reqwest::redirect;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use url::Url;
+use url::{Host, Url};
 
 use crate::error::ConfigureError;
-use crate::policy::{Forbidden, UrlPolicy, Verdict};
+use crate::policy::{Forbidden, LookupError, UrlPolicy, Verdict};
 
 /// Two pooled clients under one policy: one that connects to checked addresses only, and one for the
 /// hosts that the policy names.
@@ -68,6 +68,25 @@ impl Transport {
             policy,
             trusts_somebody,
         })
+    }
+
+    /// The addresses behind a tcp URL, when they may be contacted.
+    pub(crate) async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, LookupError> {
+        let no_port = || LookupError::Forbidden(Forbidden::new("the address has no port"));
+        let port = url.port().ok_or_else(no_port)?;
+        // Only in http URLs is a number in any of its forms known to be an address.
+        let rest = url.as_str().strip_prefix("tcp:").unwrap_or_default();
+        let no_host = |_| LookupError::Forbidden(Forbidden::new("the address has no host"));
+        let url = Url::parse(&format!("http:{rest}")).map_err(no_host)?;
+        let verdict = self.policy.judge(&url).map_err(LookupError::Forbidden)?;
+        let found = match (url.host(), verdict) {
+            (Some(Host::Ipv4(address)), _) => vec![IpAddr::V4(address)],
+            (Some(Host::Ipv6(address)), _) => vec![IpAddr::V6(address)],
+            (Some(Host::Domain(name)), Verdict::Checked) => self.policy.addresses(name).await?,
+            (Some(Host::Domain(name)), Verdict::Named) => self.policy.any_addresses(name).await?,
+            (None, _) => Vec::new(),
+        };
+        Ok(found.into_iter().map(|address| SocketAddr::new(address, port)).collect())
     }
 
     /// The client for a URL, when it may be contacted.

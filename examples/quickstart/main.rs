@@ -47,7 +47,8 @@ async fn run() -> Result<ExitCode, AnyError> {
     let fleet = Fleet::start(directory.path()).await?;
     let packages = Packages::start(&fleet).await?;
     let state = wiring::State::open(Some(&directory.path().join("control"))).await?;
-    let node = wiring::control_node(fleet.inventory()?, SshHosts::none(), &state).await?;
+    let node =
+        wiring::control_node(fleet.inventory()?, SshHosts::none(), &state, Vec::new()).await?;
 
     println!("== version 1, to all hosts at once");
     let first = deploy(&node, &request(&packages, &fleet, 1, r#"["100%"]"#)?).await?;

@@ -2,8 +2,12 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use deploy_core::{Deployment, DeploymentReport, Event, JournalQuery, NodeError, Sequence};
+use deploy_core::gate::{FileApprovals, MemoryApprovals};
+use deploy_core::{
+    Deployment, DeploymentReport, Event, Gate, JournalQuery, NodeError, Sequence, SystemClock,
+};
 use deploy_examples::{show, wiring};
 
 use crate::DeployArgs;
@@ -14,9 +18,10 @@ pub(crate) async fn run(args: DeployArgs) -> Result<ExitCode, AnyError> {
     let request = input::request(&args.task)?;
     let inventory = input::inventory(&args.inventory)?;
     inventory.tokens().map_err(|error| BadInput::new(input::chain(&error)))?;
+    let gates = gates(&args)?;
     let ssh = input::ssh(&inventory, args.ssh)?;
     let state = wiring::State::open(args.state.as_deref()).await?;
-    let node = wiring::control_node(inventory, ssh, &state).await?;
+    let node = wiring::control_node(inventory, ssh, &state, gates).await?;
     for earlier in node.history(JournalQuery::new().with_finished(false)).await? {
         if request.id.as_ref().is_none_or(|id| id.as_str() != earlier.task.as_str()) {
             eprintln!("release_bot: going on with deployment {} first", earlier.task);
@@ -24,6 +29,7 @@ pub(crate) async fn run(args: DeployArgs) -> Result<ExitCode, AnyError> {
     }
     let deployment = match node.submit(request).await {
         Err(error @ NodeError::Conflict { .. }) => Err(BadInput::new(error.to_string()))?,
+        Err(NodeError::Invalid(faults)) => Err(BadInput::new(faults.to_string()))?,
         submitted => submitted?,
     };
     let mut display = Display::new(args.json);
@@ -38,6 +44,20 @@ pub(crate) async fn run(args: DeployArgs) -> Result<ExitCode, AnyError> {
         println!("{}", show::report(&report));
     }
     Ok(if report.succeeded() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The gates of the command line: none where none are named.
+fn gates(args: &DeployArgs) -> Result<Vec<Arc<dyn Gate>>, AnyError> {
+    let Some(path) = &args.gates else { return Ok(Vec::new()) };
+    let policy = input::gates(path)?;
+    match &args.approvals {
+        Some(approvals) => Ok(policy.gates(FileApprovals::new(approvals), SystemClock::new())),
+        None if policy.needs_approvals() => Err(BadInput::new(format!(
+            "{} needs approvals: name their file with --approvals",
+            path.display()
+        )))?,
+        None => Ok(policy.gates(MemoryApprovals::new(), SystemClock::new())),
+    }
 }
 
 fn resume_hint(kept: bool) -> &'static str {

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::path::Path;
 
+use deploy_core::document::Decode;
+use deploy_core::gate::GatePolicy;
 use deploy_core::model::DeploymentRequest;
 use deploy_core::{Format, Inventory, ParseError};
 use deploy_examples::{SshHosts, SshOptions};
@@ -31,6 +33,15 @@ impl Error for BadInput {}
 
 /// Reads a request from a file.
 pub(crate) fn request(path: &Path) -> Result<DeploymentRequest, BadInput> {
+    document(path)
+}
+
+/// Reads gates from a file.
+pub(crate) fn gates(path: &Path) -> Result<GatePolicy, BadInput> {
+    document(path)
+}
+
+fn document<T: Decode>(path: &Path) -> Result<T, BadInput> {
     let shown = path.display();
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let format = Format::of_file(name)

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! cargo run --example release_bot -- deploy TASK --inventory FILE [--state DIR] [--json]
+//!                                         [--gates FILE] [--approvals FILE]
+//! cargo run --example release_bot -- approve --by NAME --work-order NUMBER --approvals FILE [--revoke]
 //! cargo run --example release_bot -- check TASK --inventory FILE
 //! cargo run --example release_bot -- agent --listen ADDR --state DIR --inventory FILE --token-file FILE
 //! ```
@@ -14,6 +16,7 @@
 //! deployment succeeded, 1 when it ended otherwise, 2 when the input is bad.
 
 mod agent;
+mod approve;
 mod bars;
 mod check;
 mod deploy;
@@ -41,6 +44,8 @@ enum Command {
     Deploy(DeployArgs),
     /// Parse, resolve and verify a request, and touch no host.
     Check(CheckArgs),
+    /// Approve of a work order's deployments, or take that back.
+    Approve(ApproveArgs),
     /// Serve the agent's API for the hosts of an inventory.
     Agent(AgentArgs),
 }
@@ -60,6 +65,28 @@ struct DeployArgs {
     /// Write one event a line, as JSON.
     #[arg(long)]
     json: bool,
+    /// Freeze windows and approvals that are needed: a .toml, .json, .yaml or .yml file.
+    #[arg(long)]
+    gates: Option<PathBuf>,
+    /// The file of approvals that `approve` writes. Required when the gates need any.
+    #[arg(long)]
+    approvals: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct ApproveArgs {
+    /// Who approves. Nobody checks it here: who may write to the file may say anything.
+    #[arg(long)]
+    by: String,
+    /// The number of the work order.
+    #[arg(long)]
+    work_order: String,
+    /// The file of approvals.
+    #[arg(long)]
+    approvals: PathBuf,
+    /// Take the approval back.
+    #[arg(long)]
+    revoke: bool,
 }
 
 #[derive(Debug, Args)]
@@ -115,6 +142,7 @@ impl From<SshArgs> for SshOptions {
 async fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Deploy(args) => deploy::run(args).await,
+        Command::Approve(args) => approve::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Agent(args) => agent::run(args).await,
     };

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use deploy_core::{
-    AgentNode, ControlNode, Inventory, Journal, LocalConnector, Queue, ReleaseExecutor,
-    SchemeConnector, SchemeExecutor,
+    AgentNode, ControlNode, ControlNodeBuilder, Gate, Inventory, Journal, LocalConnector, Queue,
+    ReleaseExecutor, SchemeConnector, SchemeExecutor,
 };
 use deploy_http::{HttpExecutor, HttpProber, HttpVerifier, UrlPolicy};
 use deploy_queue::{DiskStore, MemoryJournal, MemoryQueue, QueueConfig};
@@ -90,6 +90,7 @@ pub async fn control_node(
     inventory: Inventory,
     ssh: SshHosts,
     state: &State,
+    gates: Vec<Arc<dyn Gate>>,
 ) -> Result<ControlNode, Box<dyn Error + Send + Sync>> {
     let agents = HttpExecutor::builder()
         .tokens(inventory.tokens()?)
@@ -102,7 +103,8 @@ pub async fn control_node(
         .with("https", agents)
         .with("local", direct.clone())
         .with("ssh", direct);
-    let node = ControlNode::builder()
+    let builder = gates.into_iter().fold(ControlNode::builder(), ControlNodeBuilder::gate);
+    let node = builder
         .resolver(inventory)
         .verifier(state.verifier.clone())
         .executor(executor)

@@ -37,7 +37,8 @@ impl ControlNodeBuilder {
         self
     }
 
-    /// Adds a gate: no rollout begins before all gates are open. They are asked in their order.
+    /// Adds a gate: no rollout begins before all gates are open. All are asked, in their
+    /// order, and what each closed one says is shown.
     pub fn gate(mut self, gate: impl Gate) -> Self {
         self.parts.gates.push(Arc::new(gate));
         self

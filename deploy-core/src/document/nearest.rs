@@ -4,7 +4,7 @@
 ///
 /// Near enough is an edit distance (insert, delete, replace, swap neighbours) of at most a third of
 /// the longer key's length, and at least one.
-pub(super) fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
+pub(crate) fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
     let key: Vec<char> = key.chars().take(64).collect();
     known
         .iter()

@@ -51,6 +51,12 @@ pub(super) fn decide(state: &TaskState, now: Timestamp, running: &BTreeSet<TaskI
     if state.cancel.is_some() {
         return on_cancel(state);
     }
+    if let Subject::Deployment { request, .. } = &state.subject
+        && state.phase != Phase::RollingOut
+        && let Some(failure) = request.too_late(now)
+    {
+        return end(state, Outcome::Failed, Some(failure));
+    }
     if state.hosts.is_empty() {
         return Next::Resolve;
     }
@@ -61,7 +67,7 @@ pub(super) fn decide(state: &TaskState, now: Timestamp, running: &BTreeSet<TaskI
             return Next::Verify;
         }
         if let Some(due) = request.not_before
-            && now < due
+            && !request.is_due(now)
         {
             return Next::WaitUntil(due);
         }
@@ -146,6 +152,11 @@ fn finish(state: &TaskState) -> Next {
         }
         (None, first) => (Outcome::Failed, Some(failed(state, first))),
     };
+    end(state, outcome, failure)
+}
+
+/// The facts of an end in which nothing is being done any more.
+fn end(state: &TaskState, outcome: Outcome, failure: Option<Failure>) -> Next {
     let finished = |result| Fact::HostFinished { result };
     let mut facts: Vec<_> = not_started(state, outcome).into_iter().map(finished).collect();
     facts.push(Fact::Finished { outcome, failure });

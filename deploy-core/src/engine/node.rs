@@ -22,7 +22,7 @@ use crate::executor::Executor;
 use crate::failure::Retry;
 use crate::gate::Gate;
 use crate::journal::{Journal, JournalError, JournalQuery};
-use crate::model::{ReleaseTask, TaskId};
+use crate::model::{ReleaseTask, TaskId, Timestamp};
 use crate::observer::Observer;
 use crate::parser::{Format, ParseError};
 use crate::queue::{Pushed, Queue, QueueError};
@@ -309,6 +309,19 @@ impl Engine {
         }
         self.active.refresh(id);
         Ok(())
+    }
+
+    /// Makes a task due that waits for its time or for a gate.
+    pub(crate) async fn recheck(&self, id: &TaskId) -> Result<(), NodeError> {
+        if self.state(id).await?.phase != Phase::Finished {
+            self.parts.queue.reschedule(id.clone(), self.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// The present time of the node's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.parts.clock.now()
     }
 
     /// Takes nothing new, waits for what runs as long as configured, hands back what is left.

@@ -1,11 +1,16 @@
 //! The monitoring address of a project, and what it must answer before a host counts as healthy.
 
+mod json_check;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Serialize;
 use url::Url;
+
+use json_check::JsonChecks;
+pub use json_check::{JsonCheck, JsonScalar};
 
 use super::{HostAddress, HostName, span};
 use crate::document::{Decode, Invalid, Node, Value, decode_text, deserialize_by_decode};
@@ -15,6 +20,9 @@ use crate::document::{Decode, Invalid, Node, Value, decode_text, deserialize_by_
 /// The address is a template: `{host.address}` and `{host.name}` stand for the host's. It is probed
 /// from the node that installs the release, every `interval`, until it answered as expected
 /// `successes` times in a row over at least `stable_for`, or `deadline` has passed.
+///
+/// An http or https address is asked and its answer looked at; a `tcp://{host.address}:8080` must take
+/// a connection, and no more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Monitor {
@@ -25,6 +33,9 @@ pub struct Monitor {
     /// A text that the body must contain, within its first 64 KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contains: Option<String>,
+    /// What must stand in the body, which is JSON then and no longer than 64 KiB.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub json: Vec<JsonCheck>,
     /// How many healthy answers in a row are needed: 1 by default.
     pub successes: u32,
     /// How long the answers must stay healthy: not at all by default.
@@ -46,7 +57,7 @@ impl Monitor {
     ///
     /// # Errors
     ///
-    /// [`Invalid`] when it gives no http or https address, or names an unknown placeholder.
+    /// [`Invalid`] when it gives no http, https or tcp address, or names an unknown placeholder.
     pub fn new(url: &str) -> Result<Self, Invalid> {
         Ok(Self::with_defaults(url.parse()?))
     }
@@ -56,6 +67,7 @@ impl Monitor {
             url,
             status: StatusRange::SUCCESS,
             contains: None,
+            json: Vec::new(),
             successes: 1,
             stable_for: Duration::ZERO,
             interval: Duration::from_secs(1),
@@ -80,6 +92,19 @@ impl Monitor {
         self
     }
 
+    /// Adds what must stand in the body, which is JSON.
+    #[must_use]
+    pub fn with_json(mut self, check: JsonCheck) -> Self {
+        self.json.push(check);
+        self
+    }
+
+    /// Says whether the address has only to take a connection.
+    #[must_use]
+    pub fn is_tcp(&self) -> bool {
+        self.template().starts_with(MonitorUrl::TCP)
+    }
+
     /// The template of the address, as it was given.
     #[must_use]
     pub fn template(&self) -> &str {
@@ -102,10 +127,18 @@ impl Decode for Monitor {
             return decode_text(node).map(Self::with_defaults);
         }
         let mut table = node.table()?;
-        let url = table.required("url");
+        let url: Option<MonitorUrl> = table.required("url");
         let default = Self::with_defaults(MonitorUrl(String::new()));
+        if url.as_ref().is_some_and(|url| url.0.starts_with(MonitorUrl::TCP)) {
+            for key in ["contains", "json"] {
+                if table.node(key).is_some() {
+                    table.fault(key, "something", "nothing: a tcp address gives no answer");
+                }
+            }
+        }
         let status = table.or("status", default.status);
         let contains = table.optional("contains");
+        let json = table.or("json", JsonChecks(default.json));
         let successes = table.or("successes", default.successes);
         let stable_for = table.or("stable_for", default.stable_for);
         let interval = table.or("interval", default.interval);
@@ -130,6 +163,7 @@ impl Decode for Monitor {
             url: url?,
             status: status?,
             contains: contains?,
+            json: json?.0,
             successes: successes?,
             stable_for: stable_for?,
             interval: interval?,
@@ -141,14 +175,16 @@ impl Decode for Monitor {
 
 deserialize_by_decode!(Monitor);
 
-/// A template of an http or https address.
+/// A template of an http, https or tcp address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 struct MonitorUrl(String);
 
 impl MonitorUrl {
+    const TCP: &str = "tcp://";
+
     fn fill(&self, name: &str, address: &str) -> Result<Url, Invalid> {
-        const ALLOWED: &str = "an http or https URL without credentials; {host.address} and {host.name} are filled in";
+        const ALLOWED: &str = "an http or https URL without credentials, or tcp:// with a host and a port; {host.address} and {host.name} are filled in";
         // An IPv6 address stands in brackets in a URL.
         let address =
             if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
@@ -160,6 +196,12 @@ impl MonitorUrl {
         let url = Url::parse(&filled).map_err(|_| invalid())?;
         let clean = url.username().is_empty() && url.password().is_none();
         if matches!(url.scheme(), "http" | "https") && url.has_host() && clean {
+            return Ok(url);
+        }
+        let bare =
+            matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+        if filled.starts_with(Self::TCP) && url.has_host() && url.port().is_some() && clean && bare
+        {
             return Ok(url);
         }
         Err(invalid())
@@ -254,9 +296,44 @@ mod tests {
     }
 
     #[test]
+    fn a_tcp_address_has_a_host_and_a_port() {
+        let monitor = Monitor::new("tcp://{host.address}:8080").unwrap();
+        assert!(monitor.is_tcp());
+        let name = HostName::new("web-1").unwrap();
+        let url = monitor.url_for(&name, &HostAddress::new("::1").unwrap()).unwrap();
+        assert_eq!((url.as_str(), url.port()), ("tcp://[::1]:8080", Some(8080)));
+    }
+
+    #[test]
+    fn what_cannot_be_checked_is_refused_with_all_faults() {
+        let faults = |document: &str| -> Vec<String> {
+            let read = crate::Format::Json.read::<Monitor>(document.as_bytes());
+            let error = read.unwrap_err();
+            error.faults().unwrap().as_slice().iter().map(|fault| fault.path.clone()).collect()
+        };
+        let tcp =
+            r#"{"url": "tcp://h:80", "contains": "x", "json": {"pointer": "/a", "equals": 1}}"#;
+        assert_eq!(faults(tcp), ["contains", "json"]);
+        let json =
+            r#"{"url": "http://h/", "json": [{"pointer": "a", "equals": 1.5}, {"equals": "x"}]}"#;
+        assert_eq!(faults(json), ["json[0].equals", "json[0].pointer", "json[1].pointer"]);
+    }
+
+    #[test]
     fn templates_that_give_no_address_are_refused() {
-        for bad in ["", "{host.ip}", "http://{host.ip}/", "ftp://{host.address}/", "http://u:p@h/"]
-        {
+        for bad in [
+            "",
+            "{host.ip}",
+            "http://{host.ip}/",
+            "ftp://{host.address}/",
+            "http://u:p@h/",
+            "tcp://{host.address}",
+            "tcp://:80",
+            "tcp://u@h:80",
+            "tcp://h:80/x",
+            "tcp://h:80?x",
+            "TCP://h",
+        ] {
             assert!(Monitor::new(bad).is_err(), "{bad}");
         }
     }

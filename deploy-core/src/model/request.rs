@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    BusinessName, DeploymentId, Monitor, PackageSource, ProjectName, ReleaseSpec, RequirementId,
-    RequirementName, RolloutSpec, Timestamp, WorkOrder,
+    BusinessName, DeploymentId, Monitor, OnMissed, PackageSource, Person, ProjectName, ReleaseSpec,
+    RequirementId, RequirementName, RolloutSpec, Timestamp, WorkOrder, schedule,
 };
 use crate::document::{Decode, Node, Value, decode_text, deserialize_by_decode};
 
@@ -31,9 +31,19 @@ pub struct DeploymentRequest {
     /// The requirement that the deployment delivers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requirement: Option<Requirement>,
+    /// Who asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<Person>,
     /// The scheduled time: no host is touched before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// When it is too late: a rollout that has not begun by then never does, and the deployment
+    /// fails as expired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// What happens when the scheduled time was missed.
+    #[serde(skip_serializing_if = "OnMissed::is_run")]
+    pub on_missed: OnMissed,
     /// The monitoring address, where the project has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Monitor>,
@@ -54,7 +64,10 @@ impl DeploymentRequest {
             package,
             work_order: None,
             requirement: None,
+            requested_by: None,
             not_before: None,
+            expires_at: None,
+            on_missed: OnMissed::Run,
             monitor: None,
             rollout: RolloutSpec::default(),
             release: ReleaseSpec::default(),
@@ -89,6 +102,27 @@ impl DeploymentRequest {
         self
     }
 
+    /// Says who asks for it.
+    #[must_use]
+    pub fn with_requested_by(mut self, person: Person) -> Self {
+        self.requested_by = Some(person);
+        self
+    }
+
+    /// Sets when it is too late to begin.
+    #[must_use]
+    pub fn with_expires_at(mut self, expires_at: Timestamp) -> Self {
+        self.expires_at = Some(expires_at);
+        self
+    }
+
+    /// Sets what happens when the scheduled time was missed.
+    #[must_use]
+    pub fn with_on_missed(mut self, on_missed: OnMissed) -> Self {
+        self.on_missed = on_missed;
+        self
+    }
+
     /// Sets the monitoring address.
     #[must_use]
     pub fn with_monitor(mut self, monitor: Monitor) -> Self {
@@ -120,7 +154,15 @@ impl Decode for DeploymentRequest {
         let package = table.required("package");
         let work_order = table.optional("work_order");
         let requirement = table.optional("requirement");
+        let requested_by = table.optional("requested_by");
         let not_before = table.optional("not_before");
+        let expires_at = table.optional("expires_at");
+        let on_missed = table.or("on_missed", OnMissed::Run);
+        if let (Some(not_before), Some(expires_at), Some(on_missed)) =
+            (not_before, expires_at, on_missed)
+        {
+            schedule::check(&table, not_before, expires_at, on_missed);
+        }
         let monitor = table.optional("monitor");
         let rollout = table.or("rollout", RolloutSpec::default());
         let release = table.or("release", ReleaseSpec::default());
@@ -132,7 +174,10 @@ impl Decode for DeploymentRequest {
             package: package?,
             work_order: work_order?,
             requirement: requirement?,
+            requested_by: requested_by?,
             not_before: not_before?,
+            expires_at: expires_at?,
+            on_missed: on_missed?,
             monitor: monitor?,
             rollout: rollout?,
             release: release?,

@@ -24,6 +24,24 @@ fn check_text(text: &str, longest: usize) -> Result<(), Invalid> {
     Err(Invalid::new(text, allowed))
 }
 
+/// Lower case alone, so that nobody is two persons by the case of a letter.
+fn check_person(text: &str) -> Result<(), Invalid> {
+    let head = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let tail = |c: &u8| head(*c) || matches!(c, b'.' | b'_' | b'-' | b'+' | b'@');
+    let bytes = text.as_bytes();
+    if bytes.first().is_some_and(|c| head(*c)) && bytes.len() <= 128 && bytes.iter().all(tail) {
+        return Ok(());
+    }
+    let allowed = "1 to 128 of the characters a-z, 0-9, '.', '_', '-', '+' and '@', the first a letter or digit";
+    Err(Invalid::new(text, allowed))
+}
+
+text_type!(
+    /// A person, or a system that acts like one, by the name that the host application knows: a
+    /// login, an address of e-mail.
+    Person,
+    check_person
+);
 text_type!(
     /// The number of the work order that asks for a deployment.
     WorkOrder,

@@ -39,6 +39,12 @@ impl Timestamp {
         self.0.as_microsecond()
     }
 
+    /// The moment as jiff has it.
+    #[cfg(feature = "zones")]
+    pub(crate) fn exact(self) -> jiff::Timestamp {
+        self.0
+    }
+
     /// This moment, later by `span`; the last representable moment where it would overflow.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {

@@ -83,14 +83,34 @@ impl<'a> HealthGate<'a> {
             Ok(answer) => answer,
             Err(error) => return Some(with_causes(error)),
         };
-        if !self.monitor.status.contains(answer.status) {
-            return Some(format!("status {}, not {}", answer.status, self.monitor.status));
+        let Some(status) = answer.status else {
+            let fault = "it took a connection, which is no answer over HTTP";
+            return (!self.monitor.is_tcp()).then(|| fault.to_owned());
+        };
+        if !self.monitor.status.contains(status) {
+            return Some(format!("status {status}, not {}", self.monitor.status));
         }
-        let wanted = self.monitor.contains.as_deref()?;
         let body = &answer.body[..answer.body.len().min(MAX_BODY)];
-        let found = wanted.is_empty()
-            || body.windows(wanted.len()).any(|window| window == wanted.as_bytes());
-        (!found).then(|| format!("status {} without the text {wanted:?}", answer.status))
+        if let Some(wanted) = self.monitor.contains.as_deref() {
+            let found = wanted.is_empty()
+                || body.windows(wanted.len()).any(|window| window == wanted.as_bytes());
+            if !found {
+                return Some(format!("status {status} without the text {wanted:?}"));
+            }
+        }
+        if self.monitor.json.is_empty() {
+            return None;
+        }
+        match serde_json::from_slice(body) {
+            Ok(document) => {
+                let fault = self.monitor.json.iter().find_map(|check| check.fault(&document))?;
+                Some(format!("status {status}, but {fault}"))
+            }
+            Err(_) if body.len() == MAX_BODY => {
+                Some(format!("status {status} with more than 64 KiB, which is too much JSON"))
+            }
+            Err(_) => Some(format!("status {status} with a body that is not JSON")),
+        }
     }
 }
 
@@ -160,6 +180,46 @@ mod tests {
         assert_eq!(hear(b"not yet".to_vec()), Health::KeepTrying);
         assert_eq!(hear([vec![b' '; MAX_BODY], b"ready".to_vec()].concat()), Health::KeepTrying);
         assert_eq!(hear(b"we are ready.".to_vec()), Health::Healthy);
+    }
+
+    #[test]
+    fn every_place_of_a_json_body_must_hold_what_is_expected() {
+        let document = r#"{"url": "http://h/", "json": [
+            {"pointer": "/status", "equals": "UP"}, {"pointer": "/db/0/ready", "equals": true},
+            {"pointer": "/version", "equals": 7}]}"#;
+        let monitor: Monitor = serde_json::from_str(document).unwrap();
+        let written = serde_json::to_string(&monitor).unwrap();
+        assert_eq!(serde_json::from_str::<Monitor>(&written).unwrap(), monitor);
+        let hear = |body: &str| {
+            let mut gate = HealthGate::new(&monitor);
+            let health = gate.hear(Duration::ZERO, &Ok(ProbeAnswer::new(200, body.into())));
+            (health == Health::Healthy).then(String::new).unwrap_or_else(|| gate.last.clone())
+        };
+        assert_eq!(hear(r#"{"status": "UP", "db": [{"ready": true}], "version": 7}"#), "");
+        for (body, fault) in [
+            (r#"{"status": "DOWN"}"#, "status 200, but /status is \"DOWN\", not \"UP\""),
+            (r#"{"status": ["UP"]}"#, "status 200, but /status is a list, not \"UP\""),
+            (
+                r#"{"status": "UP", "db": []}"#,
+                "status 200, but /db/0/ready is not there, and not true",
+            ),
+            (
+                r#"{"status": "UP", "db": [{"ready": true}], "version": "7"}"#,
+                "status 200, but /version is \"7\", not 7",
+            ),
+            ("UP", "status 200 with a body that is not JSON"),
+        ] {
+            assert_eq!(hear(body), fault);
+        }
+    }
+
+    #[test]
+    fn a_connection_is_health_for_a_tcp_address_alone() {
+        let connected = Ok(ProbeAnswer::connected());
+        let tcp = Monitor::new("tcp://h:80").unwrap();
+        assert_eq!(HealthGate::new(&tcp).hear(Duration::ZERO, &connected), Health::Healthy);
+        let http = Monitor::new("http://h:80").unwrap();
+        assert_eq!(HealthGate::new(&http).hear(Duration::ZERO, &connected), Health::KeepTrying);
     }
 
     #[test]

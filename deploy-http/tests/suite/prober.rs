@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deploy_core::{ProbeAnswer, ProbeError, ProbeQuestion, Prober};
-use deploy_http::{HttpProber, UrlPolicy};
+use deploy_http::{HostLookup, HttpProber, UrlPolicy};
 use url::Url;
 
 use crate::support::server::{Reply, Server};
@@ -31,7 +31,7 @@ async fn status_and_body_are_given_as_they_came() {
         let location = format!("location: {}\r\n", canary.url("/"));
         let server = Server::start(move |_, _| Reply::with(status, &location, b"body")).await;
         let answer = ask(&server, LONG, 100).await.unwrap();
-        assert_eq!((answer.status, answer.body), (expected, b"body".to_vec()));
+        assert_eq!((answer.status, answer.body), (Some(expected), b"body".to_vec()));
         assert_eq!((server.connections(), canary.connections()), (1, 0));
     }
 }
@@ -83,4 +83,46 @@ async fn nonsense_is_no_answer_and_no_error_shows_the_query() {
         assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
         assert_eq!(server.connections(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_tcp_address_is_healthy_when_it_takes_a_connection() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let ask = |policy: UrlPolicy, url: String| async move {
+        let prober = HttpProber::builder().policy(policy).build().unwrap();
+        let url = Url::parse(&url).unwrap();
+        prober.probe(context(), ProbeQuestion::new(url, LONG, 0)).await
+    };
+    let open = || UrlPolicy::new().allow_loopback();
+    assert_eq!(ask(open(), format!("tcp://{address}")).await.unwrap(), ProbeAnswer::connected());
+    let named = UrlPolicy::new().allow(&address.to_string()).unwrap();
+    assert_eq!(ask(named, format!("tcp://{address}")).await.unwrap(), ProbeAnswer::connected());
+    drop(listener);
+    let closed = ask(open(), format!("tcp://{address}")).await;
+    assert!(matches!(closed, Err(ProbeError::Unreachable { .. })), "{closed:?}");
+}
+
+#[tokio::test]
+async fn sec_d01_a_tcp_address_obeys_the_policy_in_every_form() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let lookup = HostLookup::new(|_| async { Ok(vec![std::net::IpAddr::from([127, 0, 0, 1])]) });
+    let prober = HttpProber::builder().policy(UrlPolicy::new().lookup(lookup)).build().unwrap();
+    for host in [
+        "127.0.0.1",
+        "2130706433",
+        "0x7f.1",
+        "[::ffff:127.0.0.1]",
+        "localhost",
+        "rebound.test",
+        "0.0.0.0",
+    ] {
+        let url = Url::parse(&format!("tcp://{host}:{port}")).unwrap();
+        let answer = prober.probe(context(), ProbeQuestion::new(url, LONG, 0)).await;
+        assert!(matches!(answer, Err(ProbeError::Forbidden { .. })), "{host}: {answer:?}");
+    }
+    let nobody = listener.accept().unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
 }

@@ -11,5 +11,6 @@ mod engine;
 mod fakes;
 mod fault_proxy;
 mod retention;
+mod schedule;
 mod ssh_fleet;
 mod virtual_clock;

@@ -232,3 +232,38 @@ fn nothing_is_rolled_out_before_its_time() {
     assert_eq!(decide(&state, at(999), &world.running), Next::WaitUntil(at(1_000)));
     assert_eq!(decide(&state, at(1_000), &world.running), Next::AskGates);
 }
+
+#[test]
+fn a_rollout_that_has_not_begun_in_time_never_does_and_one_that_has_goes_on() {
+    let at = |second: i64| Timestamp::from_unix_micros(second * 1_000_000).unwrap();
+    let request = request(&["100%".to_owned()], 10)
+        .with_not_before(at(100))
+        .with_expires_at(at(500))
+        .with_on_missed(crate::model::OnMissed::FAIL);
+    let mut world = World::new(request, vec![false; 2]);
+    let decide = |world: &World, second| decide(&state(&world.facts), at(second), &BTreeSet::new());
+    let code = |next| match next {
+        Next::Finish(facts) => match facts.last() {
+            Some(Fact::Finished { failure: Some(failure), outcome: Outcome::Failed }) => {
+                failure.code
+            }
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(decide(&world, 0), Next::Resolve);
+    assert_eq!(code(decide(&world, 500)), FailureCode::Expired);
+    world.facts.push(Fact::Resolved { hosts: (0..2).map(target).collect() });
+    assert_eq!(decide(&world, 399), Next::Verify);
+    assert_eq!(code(decide(&world, 400)), FailureCode::Missed);
+    let package = Digests::new().finish();
+    world.facts.push(Fact::Verified { package });
+    assert_eq!(decide(&world, 99), Next::WaitUntil(at(100)));
+    assert_eq!(decide(&world, 100), Next::AskGates);
+    // Every host has a result, also of a deployment that touched none.
+    let Next::Finish(facts) = decide(&world, 400) else { panic!() };
+    assert_eq!(facts.len(), 3);
+    let batches = vec![(0..2).map(|index| target(index).host).collect()];
+    world.facts.push(Fact::RolloutStarted { batches });
+    assert_eq!(decide(&world, 1000), Next::StartBatch(0));
+}

@@ -11,13 +11,16 @@ use crate::cancel::CancelToken;
 use crate::engine::batches::batches;
 use crate::event::Fact;
 use crate::failure::{Failure, FailureCode};
-use crate::gate::GateDecision;
+use crate::gate::{Answers, GateDecision};
 use crate::journal::JournalError;
-use crate::model::{HostResult, HostStatus, Outcome, Target};
+use crate::model::{HostResult, HostStatus, Outcome, Target, Timestamp};
 use crate::state::Subject;
 
 /// When a gate that could not be asked is asked again.
 const ASK_GATE_AGAIN: Duration = Duration::from_secs(30);
+
+/// How old the word that the same gates hold a deployment may become before it is said again.
+const SAY_AGAIN: Duration = Duration::from_secs(60 * 60);
 
 /// How often preparing is attempted when its failures may pass. Resolvers and verifiers have tried
 /// again themselves by then, so a server that is away this long is reported rather than waited for.
@@ -81,6 +84,7 @@ impl Driver {
     pub(super) async fn ask_gates(&mut self) -> Result<Option<Driven>, JournalError> {
         let now = self.parts.clock.now();
         if let Subject::Deployment { id, request } = self.book.state().subject.clone() {
+            let mut answers = Answers::default();
             for gate in self.parts.gates.clone() {
                 let cx = self.context(self.book.state().task.clone());
                 let cancel = cx.cancel.clone();
@@ -92,16 +96,19 @@ impl Driver {
                 if self.book.state().cancel.is_some() {
                     return Ok(None);
                 }
-                let (reason, until) = match decision {
-                    Ok(GateDecision::Open) => continue,
-                    Ok(GateDecision::Held { reason, until }) => (reason, until),
-                    Ok(GateDecision::Refused { reason }) => {
-                        return self.fail(Failure::new(FailureCode::GateRefused, reason)).await;
-                    }
-                    Err(error) => (Failure::from(&error).message, now.plus(ASK_GATE_AGAIN)),
-                };
-                let held = self.book.record_decision(vec![Fact::Held { reason, until }]).await?;
-                return Ok(held.then_some(Driven::Until(until)));
+                answers.hear(decision, now.plus(ASK_GATE_AGAIN));
+            }
+            match answers.decision() {
+                GateDecision::Open => {}
+                GateDecision::Held { reason, until } => return self.hold(reason, until).await,
+                GateDecision::Refused { reason } => {
+                    return self.fail(Failure::new(FailureCode::GateRefused, reason)).await;
+                }
+            }
+            // Asking may have taken long, and the clock may have been set back.
+            let now = self.parts.clock.now();
+            if !request.is_due(now) || request.too_late(now).is_some() {
+                return Ok(None);
             }
         }
         let state = self.book.state();
@@ -114,6 +121,26 @@ impl Driver {
         };
         self.book.record_decision(vec![Fact::RolloutStarted { batches }]).await?;
         Ok(None)
+    }
+
+    /// Lets the task wait for its gates. What is known of it already is not recorded again, so that a
+    /// gate that is asked every minute over a weekend leaves no thousand facts behind.
+    async fn hold(
+        &mut self,
+        reason: String,
+        until: Timestamp,
+    ) -> Result<Option<Driven>, JournalError> {
+        let state = self.book.state();
+        let too_late_at = match &state.subject {
+            Subject::Deployment { request, .. } => request.too_late_at(),
+            Subject::Release { .. } => None,
+        };
+        let until = too_late_at.map_or(until, |at| until.min(at));
+        let known = state.hold.as_ref().is_some_and(|hold| {
+            hold.reason.as_ref() == Some(&reason) && until.since(hold.until) < SAY_AGAIN
+        });
+        let held = known || self.book.record_decision(vec![Fact::Held { reason, until }]).await?;
+        Ok(held.then_some(Driven::Until(until)))
     }
 
     /// Runs preparing work, watching for a wish to cancel and for the end of the leash. Gives `None`
