@@ -12,9 +12,12 @@ mod book;
 mod decide;
 mod driver;
 mod fence;
+mod line;
 mod node;
 mod progress;
+mod room;
 mod stream;
+mod verbs;
 mod workers;
 
 pub use assembly::BuildError;
@@ -22,3 +25,5 @@ pub(crate) use assembly::{NodeParts, node_setters};
 pub use node::{Accepted, NodeError};
 pub(crate) use node::{Engine, Role, check, exclusive_key};
 pub use stream::EventStream;
+pub use verbs::Verb;
+pub(crate) use verbs::Wish;

@@ -81,6 +81,8 @@ pub enum FailureCode {
     GateRefused,
     /// The rollout stopped before this host's turn.
     RolloutStopped,
+    /// Somebody told the deployment to go on without this host.
+    Skipped,
     /// A queue, a journal or a cache could not be written or read.
     Storage,
     /// A defect of the engine or of a part that the host application gave it.
@@ -113,6 +115,7 @@ impl FailureCode {
             Self::Unknown => "unknown",
             Self::GateRefused => "gate_refused",
             Self::RolloutStopped => "rollout_stopped",
+            Self::Skipped => "skipped",
             Self::Storage => "storage",
             Self::Internal => "internal",
         }

@@ -1,14 +1,23 @@
 //! How far a task has come: a fold over its events.
 
+mod failures;
+mod phase;
+mod standing;
+
 use std::collections::{BTreeSet, HashMap};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+pub(crate) use failures::Failures;
+pub use phase::Phase;
+pub use standing::{Gap, Hold, Pause, Stop};
 
 use crate::event::{Event, Fact, Sequence};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureCode};
 use crate::model::{
-    BusinessName, DeploymentId, DeploymentRequest, Fence, HostName, HostResult, HostStatus,
-    Outcome, PackageDigests, ProjectName, ReleaseTask, Target, TaskId, Timestamp,
+    Actor, AfterBudget, BusinessName, DeploymentId, DeploymentRequest, Fence, HostName, HostResult,
+    HostStatus, Outcome, PackageDigests, ProjectName, ReleaseTask, RolloutSpec, Target, TaskId,
+    Timestamp,
 };
 use crate::release_step::Step;
 
@@ -60,38 +69,6 @@ impl Subject {
     }
 }
 
-/// How far a task has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Phase {
-    /// It is accepted, and prepared: hosts are resolved, the package is verified.
-    #[default]
-    Preparing,
-    /// It waits for its scheduled time.
-    Waiting,
-    /// A gate holds it.
-    Held,
-    /// Hosts are being done.
-    RollingOut,
-    /// It has reached its terminal state.
-    Finished,
-}
-
-impl Phase {
-    /// The phase after a fact.
-    pub(crate) fn after(self, fact: &Fact) -> Self {
-        match fact {
-            _ if self == Self::Finished => self,
-            Fact::Waiting { .. } => Self::Waiting,
-            Fact::Held { .. } => Self::Held,
-            Fact::RolloutStarted { .. } => Self::RollingOut,
-            Fact::Finished { .. } => Self::Finished,
-            _ => self,
-        }
-    }
-}
-
 /// How far a host has come.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -119,17 +96,11 @@ pub struct Dispatch {
     pub hosts: Vec<HostName>,
     /// Its fencing number.
     pub fence: Fence,
-}
-
-/// Why a deployment waits, and until when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Hold {
-    /// Why, in words; none where it waits for its scheduled time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Until when.
-    pub until: Timestamp,
+    /// Whether it was taken back.
+    pub recalled: bool,
+    /// How hosts of it had ended that were handed out again since, as another part.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<HostResult>,
 }
 
 /// The state of a task: a fold over its events, the same on a control node and on an agent.
@@ -152,6 +123,20 @@ pub struct TaskState {
     /// What it waits for, while it waits or is held.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// Why it starts nothing new until a person resumes it, while that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
+    /// Why it starts nothing new any more, once that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stop>,
+    /// The stand before a batch, while it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Gap>,
+    /// Whether the rollout has begun.
+    pub began: bool,
+    /// When the rollout has to be over. While it stands this moves on, as soon as it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
     /// Its hosts in their order, once they are resolved.
     pub hosts: Vec<HostState>,
     /// The hosts of each batch, once the rollout has begun.
@@ -189,6 +174,18 @@ struct Lookup {
     in_flight: BTreeSet<usize>,
     /// Hosts that ended otherwise than well.
     unsuccessful: BTreeSet<usize>,
+    /// Hosts in flight that are known to have begun.
+    begun: BTreeSet<usize>,
+    /// Hosts that are done again, because somebody asked for it, and have not ended.
+    retried: BTreeSet<usize>,
+    /// Hosts that the deployment goes on without.
+    skipped: BTreeSet<usize>,
+    /// The batch of each host.
+    batch_of: HashMap<usize, u32>,
+    /// Failed hosts that count.
+    failures: Failures,
+    /// Since when the rollout stands, while it does.
+    standing: Option<Timestamp>,
     /// How many hosts have ended.
     ended: usize,
 }
@@ -212,6 +209,11 @@ impl TaskState {
             updated_at: first.at,
             package: None,
             hold: None,
+            paused: None,
+            stopped: None,
+            gap: None,
+            began: false,
+            deadline: None,
             hosts: Vec::new(),
             batches: Vec::new(),
             batch: None,
@@ -246,39 +248,99 @@ impl TaskState {
         }
         self.phase = self.phase.after(&event.fact);
         match &event.fact {
-            Fact::Resolved { hosts } => self.resolved(hosts),
-            Fact::Verified { package } => self.package = Some(*package),
-            Fact::Waiting { until } => self.hold = Some(Hold { reason: None, until: *until }),
+            Fact::Resolved { hosts } => {
+                self.resolved(hosts);
+                self.hold = self.hold.take().filter(|_| self.paused.is_some());
+            }
+            Fact::Verified { package } => {
+                self.package = Some(*package);
+                self.hold = self.hold.take().filter(|_| self.paused.is_some());
+            }
+            Fact::InLine { behind, position } => {
+                let reason = format!("in line behind {behind}, place {position}");
+                self.hold = Some(Hold::new(reason, None));
+            }
+            Fact::Waiting { until } => self.hold = Some(Hold::new(None, Some(*until))),
             Fact::Held { reason, until } => {
-                self.hold = Some(Hold { reason: Some(reason.clone()), until: *until });
+                self.hold = Some(Hold::new(reason.clone(), Some(*until)));
             }
-            Fact::RolloutStarted { batches } => {
-                self.hold = None;
-                self.batches.clone_from(batches);
+            Fact::RolloutStarted { batches, deadline } => self.rollout_started(batches, *deadline),
+            Fact::BatchHeld { batch, hold, until } => {
+                let gap = Gap { batch: *batch, hold: *hold, until: *until, promoted: false };
+                self.hold = Some(gap.as_hold());
+                self.gap = Some(gap);
+                self.stands(event.at);
             }
-            Fact::BatchStarted { batch } => self.batch_started(*batch),
+            Fact::BatchStarted { batch } => {
+                self.batch_started(*batch);
+                self.goes_on(event.at);
+            }
             Fact::BatchFinished { batch } => {
                 self.batch = None;
                 self.batches_finished = batch + 1;
             }
+            Fact::BudgetPassed { reason, then: AfterBudget::Wait } => {
+                self.pause(Pause { reason: reason.clone(), by: None }, event.at);
+            }
+            Fact::BudgetPassed { reason, then: AfterBudget::Stop } => {
+                self.stop(Stop { reason: reason.clone(), overdue: false, at: event.at });
+            }
+            Fact::DeadlinePassed => {
+                let reason = "the rollout was not over at its deadline".to_owned();
+                self.stop(Stop { reason, overdue: true, at: event.at });
+            }
+            Fact::Paused { by } => {
+                self.pause(Pause { reason: by.to_string(), by: Some(by.clone()) }, event.at);
+            }
+            Fact::Resumed { .. } => {
+                if self.paused.as_ref().is_some_and(|pause| pause.by.is_none()) {
+                    self.lookup.failures.forgive();
+                }
+                self.resume(event.at);
+            }
+            Fact::Promoted { .. } => {
+                if let Some(gap) = &mut self.gap {
+                    gap.promoted = true;
+                }
+            }
+            Fact::Retried { hosts, .. } => {
+                hosts.iter().for_each(|host| self.retry(host));
+                self.resume(event.at);
+            }
+            Fact::Skipped { host, .. } => {
+                if let Some(&index) = self.lookup.by_name.get(host) {
+                    self.lookup.skipped.insert(index);
+                    self.lookup.failures.excuse(index);
+                }
+            }
+            Fact::Extended { deadline, .. } => self.deadline = Some(*deadline),
             Fact::Dispatched { task, hosts, fence } => self.dispatched(task, hosts, *fence),
+            Fact::Recalled { task } => {
+                if let Some(part) = self.dispatches.iter_mut().rev().find(|p| p.task == *task) {
+                    part.recalled = true;
+                }
+            }
+            Fact::HostStarted { host } => self.host_began(host),
             Fact::StepStarted { host, step } => {
+                self.host_began(host);
                 if let Some(index) = self.lookup.by_name.get(host) {
                     self.hosts[*index].step = Some(*step);
                 }
             }
             Fact::HostFinished { result } => self.host_finished(result),
-            Fact::CancelRequested { reason } => {
-                self.cancel.get_or_insert_with(|| reason.clone());
+            Fact::CancelRequested { reason, who } => {
+                let by = Actor::new(who.as_deref().unwrap_or_default(), reason.as_str());
+                self.cancel.get_or_insert_with(|| by.to_string());
             }
             Fact::Finished { outcome, failure } => {
                 self.hold = None;
+                self.paused = None;
+                self.gap = None;
                 self.outcome = Some(*outcome);
                 self.failure.clone_from(failure);
             }
             Fact::Accepted { .. }
             | Fact::TaskAccepted { .. }
-            | Fact::HostStarted { .. }
             | Fact::StepFinished { .. }
             | Fact::Output { .. }
             | Fact::AttemptFailed { .. } => {}
@@ -301,15 +363,95 @@ impl TaskState {
         }
     }
 
+    fn rollout_started(&mut self, batches: &[Vec<HostName>], deadline: Option<Timestamp>) {
+        self.hold = None;
+        self.began = true;
+        self.deadline = deadline;
+        self.batches = batches.to_vec();
+        for (number, hosts) in (0..).zip(batches) {
+            let indices = hosts.iter().filter_map(|host| self.lookup.by_name.get(host));
+            self.lookup.batch_of.extend(indices.map(|index| (*index, number)));
+        }
+    }
+
+    /// The rollout stands from now on.
+    fn stands(&mut self, at: Timestamp) {
+        if self.began {
+            self.lookup.standing.get_or_insert(at);
+        }
+    }
+
+    /// The rollout goes on, unless something else lets it stand: the time it stood does not count.
+    fn goes_on(&mut self, at: Timestamp) {
+        if self.paused.is_some() || self.gap.is_some() {
+            return;
+        }
+        if let (Some(since), Some(deadline)) = (self.lookup.standing.take(), self.deadline) {
+            self.deadline = Some(deadline.plus(at.since(since)));
+        }
+    }
+
+    fn pause(&mut self, pause: Pause, at: Timestamp) {
+        self.hold = Some(Hold::new(pause.reason.clone(), None));
+        self.paused = Some(pause);
+        self.stands(at);
+    }
+
+    fn resume(&mut self, at: Timestamp) {
+        if self.paused.take().is_some() {
+            self.hold = self.gap.as_ref().map(Gap::as_hold);
+        }
+        self.goes_on(at);
+    }
+
+    /// The first reason to stop stays; that the deadline has passed comes on top, because then even
+    /// what runs is not waited for.
+    fn stop(&mut self, stop: Stop) {
+        if self.stopped.as_ref().is_none_or(|stopped| stop.overdue && !stopped.overdue) {
+            self.stopped = Some(stop);
+        }
+    }
+
+    /// A failed host is done again.
+    fn retry(&mut self, name: &HostName) {
+        let Some(&index) = self.lookup.by_name.get(name) else {
+            return;
+        };
+        let host = &mut self.hosts[index];
+        let failed = |result: &mut HostResult| result.status != HostStatus::Succeeded;
+        let Some(result) = host.result.take_if(failed) else {
+            return;
+        };
+        if let Some(part) = host.dispatch.take() {
+            self.dispatches[part].earlier.push(result);
+        }
+        self.lookup.ended -= 1;
+        self.lookup.unsuccessful.remove(&index);
+        self.lookup.failures.excuse(index);
+        self.lookup.pending.insert(index);
+        self.lookup.retried.insert(index);
+    }
+
+    fn host_began(&mut self, name: &HostName) {
+        if let Some(index) = self.lookup.by_name.get(name)
+            && self.lookup.in_flight.contains(index)
+        {
+            self.lookup.begun.insert(*index);
+        }
+    }
+
     fn batch_started(&mut self, batch: u32) {
         self.batch = Some(batch);
+        self.gap = None;
+        self.hold = None;
         let hosts = self.batches.get(batch as usize).into_iter().flatten();
         let index = hosts.filter_map(|name| self.lookup.by_name.get(name).copied());
         let untouched = |index: &usize| {
             let host = &self.hosts[*index];
             host.dispatch.is_none() && host.result.is_none()
         };
-        self.lookup.pending = index.filter(untouched).collect();
+        let pending: Vec<_> = index.filter(untouched).collect();
+        self.lookup.pending.extend(pending);
     }
 
     fn dispatched(&mut self, task: &TaskId, hosts: &[HostName], fence: Fence) {
@@ -323,7 +465,13 @@ impl TaskState {
                 self.lookup.in_flight.insert(index);
             }
         }
-        self.dispatches.push(Dispatch { task: task.clone(), hosts: hosts.to_vec(), fence });
+        self.dispatches.push(Dispatch {
+            task: task.clone(),
+            hosts: hosts.to_vec(),
+            fence,
+            recalled: false,
+            earlier: Vec::new(),
+        });
     }
 
     fn host_finished(&mut self, result: &HostResult) {
@@ -335,13 +483,76 @@ impl TaskState {
             return;
         }
         host.step = None;
+        self.lookup.in_flight.remove(&index);
+        self.lookup.begun.remove(&index);
+        let recalled = host.dispatch.is_some_and(|part| self.dispatches[part].recalled);
+        let over = self.cancel.is_some() || self.stopped.is_some();
+        if recalled && !over && is_stopped(result.status) {
+            // Its part was taken back: its turn comes again.
+            host.dispatch = None;
+            self.lookup.pending.insert(index);
+            return;
+        }
         host.result = Some(result.clone());
         self.lookup.ended += 1;
         self.lookup.pending.remove(&index);
-        self.lookup.in_flight.remove(&index);
-        if result.status != HostStatus::Succeeded {
-            self.lookup.unsuccessful.insert(index);
+        self.lookup.retried.remove(&index);
+        if result.status == HostStatus::Succeeded {
+            self.lookup.failures.succeeded();
+            return;
         }
+        self.lookup.unsuccessful.insert(index);
+        if self.counts(index, result) {
+            let batch = self.lookup.batch_of.get(&index).copied().unwrap_or(0);
+            self.lookup.failures.add(index, batch);
+        }
+    }
+
+    /// Says whether an unsuccessful host counts against the failure budget.
+    fn counts(&self, host: usize, result: &HostResult) -> bool {
+        let ours = self.paused.is_some() || self.stopped.is_some() || self.cancel.is_some();
+        if self.lookup.skipped.contains(&host) || (ours && is_stopped(result.status)) {
+            return false;
+        }
+        let unreachable = |failure: &Failure| {
+            matches!(failure.code, FailureCode::HostUnreachable | FailureCode::AgentUnreachable)
+        };
+        let unreachable = result.failure.as_ref().is_some_and(unreachable);
+        !unreachable || self.rollout().is_none_or(|rollout| rollout.failures.unreachable_counts)
+    }
+
+    /// How a deployment is rolled out; none for a release task, whose hosts were let go together.
+    pub(crate) fn rollout(&self) -> Option<&RolloutSpec> {
+        match &self.subject {
+            Subject::Deployment { request, .. } => Some(&request.rollout),
+            Subject::Release { .. } => None,
+        }
+    }
+
+    /// The failed hosts that count against the failure budget.
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.lookup.failures
+    }
+
+    /// Says whether the rollout stands: its deadline does not run then.
+    pub(crate) fn is_standing(&self) -> bool {
+        self.lookup.standing.is_some()
+    }
+
+    /// Says whether a host is known to have begun, and has not ended.
+    pub(crate) fn has_begun(&self, name: &HostName) -> bool {
+        self.lookup.by_name.get(name).is_some_and(|index| self.lookup.begun.contains(index))
+    }
+
+    /// Says whether the deployment goes on without a host.
+    #[must_use]
+    pub fn is_skipped(&self, name: &HostName) -> bool {
+        self.lookup.by_name.get(name).is_some_and(|index| self.lookup.skipped.contains(index))
+    }
+
+    /// Says whether hosts are being done again, because somebody asked for it.
+    pub(crate) fn is_retrying(&self) -> bool {
+        !self.lookup.retried.is_empty()
     }
 
     /// The state of a host.
@@ -377,4 +588,9 @@ impl TaskState {
         let results: Vec<_> = self.lookup.unsuccessful.iter().filter_map(result).collect();
         results.into_iter()
     }
+}
+
+/// Says whether a host ended like one that was stopped, or whose turn did not come.
+fn is_stopped(status: HostStatus) -> bool {
+    matches!(status, HostStatus::NotStarted | HostStatus::Cancelled)
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::HostPattern;
 use crate::document::{Decode, Node, Value, deserialize_by_decode};
 use crate::model::{
-    AgentName, BusinessName, Endpoint, HostAddress, HostName, HostPath, ProjectName, Tag,
+    AgentName, BusinessName, Endpoint, HostAddress, HostName, HostPath, ProjectName, Tag, ZoneName,
 };
 
 /// Where an agent, and the hosts it manages, are.
@@ -82,6 +82,9 @@ pub struct Host {
     /// How it is reached without an agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
+    /// The zone that it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<ZoneName>,
     /// Its tags.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
@@ -94,6 +97,7 @@ impl Decode for Host {
         let address = table.required("address");
         let agent: Option<Option<AgentName>> = table.optional("agent");
         let endpoint: Option<Option<Endpoint>> = table.optional("endpoint");
+        let zone = table.optional("zone");
         let tags = table.or("tags", Vec::new());
         table.finish();
         match (&agent, &endpoint) {
@@ -111,6 +115,7 @@ impl Decode for Host {
             address: address?,
             agent: agent?,
             endpoint: endpoint?,
+            zone: zone?,
             tags: tags?,
         })
     }

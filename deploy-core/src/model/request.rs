@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    BusinessName, DeploymentId, Monitor, PackageSource, ProjectName, ReleaseSpec, RequirementId,
-    RequirementName, RolloutSpec, Timestamp, WorkOrder,
+    BusinessName, DeploymentId, HostName, Monitor, PackageSource, ProjectName, ReleaseSpec,
+    RequirementId, RequirementName, RolloutSpec, Timestamp, WorkOrder,
 };
 use crate::document::{Decode, Node, Value, decode_text, deserialize_by_decode};
 
@@ -37,6 +37,12 @@ pub struct DeploymentRequest {
     /// The monitoring address, where the project has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Monitor>,
+    /// Only these hosts of the project; all of them when it names none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostName>,
+    /// The deployment whose rest this one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<DeploymentId>,
     /// The order in which hosts are done.
     pub rollout: RolloutSpec,
     /// How the release is laid out and brought to life on each host.
@@ -56,6 +62,8 @@ impl DeploymentRequest {
             requirement: None,
             not_before: None,
             monitor: None,
+            hosts: Vec::new(),
+            retry_of: None,
             rollout: RolloutSpec::default(),
             release: ReleaseSpec::default(),
         }
@@ -96,6 +104,13 @@ impl DeploymentRequest {
         self
     }
 
+    /// Names the hosts of the project that it is for.
+    #[must_use]
+    pub fn with_hosts(mut self, hosts: Vec<HostName>) -> Self {
+        self.hosts = hosts;
+        self
+    }
+
     /// Sets the order in which hosts are done.
     #[must_use]
     pub fn with_rollout(mut self, rollout: RolloutSpec) -> Self {
@@ -122,6 +137,8 @@ impl Decode for DeploymentRequest {
         let requirement = table.optional("requirement");
         let not_before = table.optional("not_before");
         let monitor = table.optional("monitor");
+        let hosts = table.or("hosts", Vec::new());
+        let retry_of = table.optional("retry_of");
         let rollout = table.or("rollout", RolloutSpec::default());
         let release = table.or("release", ReleaseSpec::default());
         table.finish();
@@ -134,6 +151,8 @@ impl Decode for DeploymentRequest {
             requirement: requirement?,
             not_before: not_before?,
             monitor: monitor?,
+            hosts: hosts?,
+            retry_of: retry_of?,
             rollout: rollout?,
             release: release?,
         })

@@ -13,7 +13,7 @@ use crate::event::Fact;
 use crate::failure::{Failure, FailureCode};
 use crate::gate::GateDecision;
 use crate::journal::JournalError;
-use crate::model::{HostResult, HostStatus, Outcome, Target};
+use crate::model::{HostName, HostResult, HostStatus, Outcome, Target};
 use crate::state::Subject;
 
 /// When a gate that could not be asked is asked again.
@@ -41,9 +41,11 @@ impl Driver {
         }
         match resolved {
             Ok(targets) => {
-                if let Some(failure) = unfit(&targets) {
-                    return self.fail(failure).await;
-                }
+                let subject = &self.book.state().subject;
+                let targets = match unfit(&targets).map_or_else(|| wanted(subject, targets), Err) {
+                    Ok(targets) => targets,
+                    Err(failure) => return self.fail(failure).await,
+                };
                 let facts = resolved_facts(&self.book.state().subject, targets);
                 self.book.record(facts).await?;
                 Ok(None)
@@ -107,12 +109,15 @@ impl Driver {
         let state = self.book.state();
         let open = state.hosts.iter().filter(|host| host.result.is_none());
         let targets: Vec<Target> = open.map(|host| host.target.clone()).collect();
-        let batches = match &state.subject {
-            Subject::Deployment { request, .. } => batches(&targets, &request.rollout),
-            Subject::Release { .. } if targets.is_empty() => Vec::new(),
-            Subject::Release { .. } => vec![targets.into_iter().map(|t| t.host).collect()],
+        let (batches, deadline) = match &state.subject {
+            Subject::Deployment { request, .. } => match batches(&targets, &request.rollout) {
+                Ok(batches) => (batches, Some(now.plus(request.rollout.deadline))),
+                Err(failure) => return self.fail(failure).await,
+            },
+            Subject::Release { .. } if targets.is_empty() => (Vec::new(), None),
+            Subject::Release { .. } => (vec![targets.into_iter().map(|t| t.host).collect()], None),
         };
-        self.book.record_decision(vec![Fact::RolloutStarted { batches }]).await?;
+        self.book.record_decision(vec![Fact::RolloutStarted { batches, deadline }]).await?;
         Ok(None)
     }
 
@@ -162,6 +167,20 @@ fn unfit(targets: &[Target]) -> Option<Failure> {
     let mut names = BTreeSet::new();
     let twice = targets.iter().find(|target| !names.insert(&target.host))?;
     Some(unresolved(format!("the resolver gave the host {} twice", twice.host)))
+}
+
+/// Those of a project's hosts that a request is for.
+fn wanted(subject: &Subject, targets: Vec<Target>) -> Result<Vec<Target>, Failure> {
+    let Subject::Deployment { request, .. } = subject else {
+        return Ok(targets);
+    };
+    let there = |host: &&HostName| targets.iter().any(|target| target.host == **host);
+    if let Some(missing) = request.hosts.iter().find(|host| !there(host)) {
+        let message = format!("the request is for the host {missing}, which the project has not");
+        return Err(Failure::new(FailureCode::Unresolved, message));
+    }
+    let wanted = |t: &Target| request.hosts.is_empty() || request.hosts.contains(&t.host);
+    Ok(targets.into_iter().filter(wanted).collect())
 }
 
 /// The facts of resolved hosts. An agent takes the hosts of its task, and no others.
