@@ -6,6 +6,7 @@
 //! task; [`workers`] claim tasks and drive them; a [`node`] holds it all together. The control node
 //! and the agent node are thin wrappers around the latter.
 
+mod active;
 mod assembly;
 mod batches;
 mod book;

@@ -1,107 +1,27 @@
 //! How far a task has come: a fold over its events.
 
 mod failures;
+mod host;
 mod phase;
 mod standing;
+mod subject;
 
 use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
 pub(crate) use failures::Failures;
+pub use host::{Dispatch, HostState};
 pub use phase::Phase;
 pub use standing::{Gap, Hold, Pause, Stop};
+pub use subject::Subject;
 
 use crate::event::{Event, Fact, Sequence};
-use crate::failure::{Failure, FailureCode};
+use crate::failure::Failure;
 use crate::model::{
-    Actor, AfterBudget, BusinessName, DeploymentId, DeploymentRequest, Fence, HostName, HostResult,
-    HostStatus, Outcome, PackageDigests, ProjectName, ReleaseTask, RolloutSpec, Target, TaskId,
+    Actor, AfterBudget, HostName, HostResult, Outcome, PackageDigests, RolloutSpec, Target, TaskId,
     Timestamp,
 };
-use crate::release_step::Step;
-
-/// What a task is about: a deployment on a control node, a release task on an agent.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Subject {
-    /// An accepted request.
-    Deployment {
-        /// The deployment's id.
-        id: DeploymentId,
-        /// The request.
-        request: Box<DeploymentRequest>,
-    },
-    /// An accepted release task.
-    Release {
-        /// The task.
-        task: Box<ReleaseTask>,
-    },
-}
-
-impl Subject {
-    /// The business.
-    #[must_use]
-    pub fn business(&self) -> &BusinessName {
-        match self {
-            Self::Deployment { request, .. } => &request.business,
-            Self::Release { task } => &task.business,
-        }
-    }
-
-    /// The project.
-    #[must_use]
-    pub fn project(&self) -> &ProjectName {
-        match self {
-            Self::Deployment { request, .. } => &request.project,
-            Self::Release { task } => &task.project,
-        }
-    }
-
-    /// The deployment.
-    #[must_use]
-    pub fn deployment(&self) -> &DeploymentId {
-        match self {
-            Self::Deployment { id, .. } => id,
-            Self::Release { task } => &task.deployment,
-        }
-    }
-}
-
-/// How far a host has come.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct HostState {
-    /// The host, and how it is reached.
-    pub target: Target,
-    /// The step it is at, while it is being done.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub step: Option<Step>,
-    /// How it ended, when it has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub result: Option<HostResult>,
-    /// The part of the task that it was handed to an executor with: an index of `dispatches`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dispatch: Option<usize>,
-}
-
-/// A part of the task that was handed to an executor.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Dispatch {
-    /// The id of the part.
-    pub task: TaskId,
-    /// Its hosts.
-    pub hosts: Vec<HostName>,
-    /// Its fencing number.
-    pub fence: Fence,
-    /// Whether it was taken back.
-    pub recalled: bool,
-    /// How hosts of it had ended that were handed out again since, as another part.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub earlier: Vec<HostResult>,
-}
 
 /// The state of a task: a fold over its events, the same on a control node and on an agent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -374,72 +294,6 @@ impl TaskState {
         }
     }
 
-    /// The rollout stands from now on.
-    fn stands(&mut self, at: Timestamp) {
-        if self.began {
-            self.lookup.standing.get_or_insert(at);
-        }
-    }
-
-    /// The rollout goes on, unless something else lets it stand: the time it stood does not count.
-    fn goes_on(&mut self, at: Timestamp) {
-        if self.paused.is_some() || self.gap.is_some() {
-            return;
-        }
-        if let (Some(since), Some(deadline)) = (self.lookup.standing.take(), self.deadline) {
-            self.deadline = Some(deadline.plus(at.since(since)));
-        }
-    }
-
-    fn pause(&mut self, pause: Pause, at: Timestamp) {
-        self.hold = Some(Hold::new(pause.reason.clone(), None));
-        self.paused = Some(pause);
-        self.stands(at);
-    }
-
-    fn resume(&mut self, at: Timestamp) {
-        if self.paused.take().is_some() {
-            self.hold = self.gap.as_ref().map(Gap::as_hold);
-        }
-        self.goes_on(at);
-    }
-
-    /// The first reason to stop stays; that the deadline has passed comes on top, because then even
-    /// what runs is not waited for.
-    fn stop(&mut self, stop: Stop) {
-        if self.stopped.as_ref().is_none_or(|stopped| stop.overdue && !stopped.overdue) {
-            self.stopped = Some(stop);
-        }
-    }
-
-    /// A failed host is done again.
-    fn retry(&mut self, name: &HostName) {
-        let Some(&index) = self.lookup.by_name.get(name) else {
-            return;
-        };
-        let host = &mut self.hosts[index];
-        let failed = |result: &mut HostResult| result.status != HostStatus::Succeeded;
-        let Some(result) = host.result.take_if(failed) else {
-            return;
-        };
-        if let Some(part) = host.dispatch.take() {
-            self.dispatches[part].earlier.push(result);
-        }
-        self.lookup.ended -= 1;
-        self.lookup.unsuccessful.remove(&index);
-        self.lookup.failures.excuse(index);
-        self.lookup.pending.insert(index);
-        self.lookup.retried.insert(index);
-    }
-
-    fn host_began(&mut self, name: &HostName) {
-        if let Some(index) = self.lookup.by_name.get(name)
-            && self.lookup.in_flight.contains(index)
-        {
-            self.lookup.begun.insert(*index);
-        }
-    }
-
     fn batch_started(&mut self, batch: u32) {
         self.batch = Some(batch);
         self.gap = None;
@@ -452,73 +306,6 @@ impl TaskState {
         };
         let pending: Vec<_> = index.filter(untouched).collect();
         self.lookup.pending.extend(pending);
-    }
-
-    fn dispatched(&mut self, task: &TaskId, hosts: &[HostName], fence: Fence) {
-        for name in hosts {
-            let Some(&index) = self.lookup.by_name.get(name) else {
-                continue;
-            };
-            self.hosts[index].dispatch = Some(self.dispatches.len());
-            self.lookup.pending.remove(&index);
-            if self.hosts[index].result.is_none() {
-                self.lookup.in_flight.insert(index);
-            }
-        }
-        self.dispatches.push(Dispatch {
-            task: task.clone(),
-            hosts: hosts.to_vec(),
-            fence,
-            recalled: false,
-            earlier: Vec::new(),
-        });
-    }
-
-    fn host_finished(&mut self, result: &HostResult) {
-        let Some(&index) = self.lookup.by_name.get(&result.host) else {
-            return;
-        };
-        let host = &mut self.hosts[index];
-        if host.result.is_some() {
-            return;
-        }
-        host.step = None;
-        self.lookup.in_flight.remove(&index);
-        self.lookup.begun.remove(&index);
-        let recalled = host.dispatch.is_some_and(|part| self.dispatches[part].recalled);
-        let over = self.cancel.is_some() || self.stopped.is_some();
-        if recalled && !over && is_stopped(result.status) {
-            // Its part was taken back: its turn comes again.
-            host.dispatch = None;
-            self.lookup.pending.insert(index);
-            return;
-        }
-        host.result = Some(result.clone());
-        self.lookup.ended += 1;
-        self.lookup.pending.remove(&index);
-        self.lookup.retried.remove(&index);
-        if result.status == HostStatus::Succeeded {
-            self.lookup.failures.succeeded();
-            return;
-        }
-        self.lookup.unsuccessful.insert(index);
-        if self.counts(index, result) {
-            let batch = self.lookup.batch_of.get(&index).copied().unwrap_or(0);
-            self.lookup.failures.add(index, batch);
-        }
-    }
-
-    /// Says whether an unsuccessful host counts against the failure budget.
-    fn counts(&self, host: usize, result: &HostResult) -> bool {
-        let ours = self.paused.is_some() || self.stopped.is_some() || self.cancel.is_some();
-        if self.lookup.skipped.contains(&host) || (ours && is_stopped(result.status)) {
-            return false;
-        }
-        let unreachable = |failure: &Failure| {
-            matches!(failure.code, FailureCode::HostUnreachable | FailureCode::AgentUnreachable)
-        };
-        let unreachable = result.failure.as_ref().is_some_and(unreachable);
-        !unreachable || self.rollout().is_none_or(|rollout| rollout.failures.unreachable_counts)
     }
 
     /// How a deployment is rolled out; none for a release task, whose hosts were let go together.
@@ -588,9 +375,4 @@ impl TaskState {
         let results: Vec<_> = self.lookup.unsuccessful.iter().filter_map(result).collect();
         results.into_iter()
     }
-}
-
-/// Says whether a host ended like one that was stopped, or whose turn did not come.
-fn is_stopped(status: HostStatus) -> bool {
-    matches!(status, HostStatus::NotStarted | HostStatus::Cancelled)
 }

@@ -1,14 +1,12 @@
 //! What both nodes are made of: accepting tasks, answering for them, and stopping.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-use tokio::sync::Notify;
-
+use super::active::Active;
 use super::book::Book;
 use super::decide::{Next, decide};
 use super::fence::Fences;
@@ -35,6 +33,7 @@ use crate::state::{Phase, Subject, TaskState};
 use crate::summary::TaskSummary;
 use crate::task::{DeploymentTask, TaskRecord};
 use crate::verifier::Verifier;
+use serde::Serialize;
 
 /// The parts that a host application gives a node.
 #[derive(Debug)]
@@ -191,42 +190,6 @@ pub(crate) struct Engine {
     workers: Workers,
     stop: CancelToken,
     turns: Vec<tokio::sync::Mutex<()>>,
-}
-
-/// The tasks that are being driven in this process, each with what tells its driver to look at the
-/// journal again.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Active(Arc<Mutex<HashMap<TaskId, Driven>>>);
-
-/// A task that is being driven.
-#[derive(Debug)]
-struct Driven {
-    refresh: Arc<Notify>,
-    key: Option<String>,
-}
-
-impl Active {
-    pub(super) fn enter(&self, task: &TaskRecord, refresh: Arc<Notify>) {
-        let driven = Driven { refresh, key: task.exclusive_key.clone() };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(task.id.clone(), driven);
-    }
-
-    pub(super) fn leave(&self, task: &TaskId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(task);
-    }
-
-    fn refresh(&self, task: &TaskId) {
-        let active = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(driven) = active.get(task) {
-            driven.refresh.notify_one();
-        }
-    }
-
-    /// Says whether a task of this exclusive key is being driven.
-    fn has_key(&self, key: &str) -> bool {
-        let active = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        active.values().any(|driven| driven.key.as_deref() == Some(key))
-    }
 }
 
 impl Engine {

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use tokio::task::{JoinError, JoinSet};
 
+use super::active::Active;
 use super::book::Book;
 use super::driver::{Driven, Driver, Leash};
-use super::node::{Active, Parts};
+use super::node::Parts;
 use crate::cancel::CancelToken;
 use crate::failure::{Failure, FailureCode};
 use crate::journal::JournalError;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::TaskState;
 use crate::event::BatchHold;
 use crate::model::{Actor, Timestamp};
 
@@ -64,5 +65,45 @@ pub struct Gap {
 impl Gap {
     pub(super) fn as_hold(&self) -> Hold {
         Hold::new(self.hold.to_string(), self.until)
+    }
+}
+
+impl TaskState {
+    /// The rollout stands from now on.
+    pub(super) fn stands(&mut self, at: Timestamp) {
+        if self.began {
+            self.lookup.standing.get_or_insert(at);
+        }
+    }
+
+    /// The rollout goes on, unless something else lets it stand: the time it stood does not count.
+    pub(super) fn goes_on(&mut self, at: Timestamp) {
+        if self.paused.is_some() || self.gap.is_some() {
+            return;
+        }
+        if let (Some(since), Some(deadline)) = (self.lookup.standing.take(), self.deadline) {
+            self.deadline = Some(deadline.plus(at.since(since)));
+        }
+    }
+
+    pub(super) fn pause(&mut self, pause: Pause, at: Timestamp) {
+        self.hold = Some(Hold::new(pause.reason.clone(), None));
+        self.paused = Some(pause);
+        self.stands(at);
+    }
+
+    pub(super) fn resume(&mut self, at: Timestamp) {
+        if self.paused.take().is_some() {
+            self.hold = self.gap.as_ref().map(Gap::as_hold);
+        }
+        self.goes_on(at);
+    }
+
+    /// The first reason to stop stays; that the deadline has passed comes on top, because then even
+    /// what runs is not waited for.
+    pub(super) fn stop(&mut self, stop: Stop) {
+        if self.stopped.as_ref().is_none_or(|stopped| stop.overdue && !stopped.overdue) {
+            self.stopped = Some(stop);
+        }
     }
 }
