@@ -242,7 +242,7 @@ impl World {
     }
 
     pub(super) fn run(&mut self) -> TaskState {
-        for _ in 0..10_000 {
+        for _ in 0..2_000 {
             if self.step().is_none() {
                 return self.state();
             }
