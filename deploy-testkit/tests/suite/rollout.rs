@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use deploy_core::model::{Actor, DeploymentId, HostStatus, Outcome};
 use deploy_core::{
-    BuildError, Clock, Deployment, ExecuteError, Fact, FailureCode, FnExecutor, Phase, Sequence,
+    BuildError, Clock, Deployment, DeploymentTask, ExecuteError, Fact, FailureCode, FnExecutor,
+    Phase, Queue, Sequence, Settlement, TaskRecord,
 };
 use deploy_testkit::{HostScript, samples};
 
@@ -263,12 +264,23 @@ async fn what_was_being_done_before_a_restart_keeps_its_room() {
     world.executor.hanging(&samples::host(1)).await;
     drop(node);
 
+    // The queue gives it to nobody for now: its host takes its place all the same.
     let world = world.restarted();
+    let task = DeploymentTask::new(DeploymentId::new("d1").unwrap(), "shop/checkout".to_owned());
+    world.queue.push(TaskRecord::of(&task)).await.unwrap();
+    let lease = Duration::from_secs(3_600);
+    let claim = world.queue.claim("elsewhere".to_owned(), Vec::new(), lease).await.unwrap();
     let node = world.builder().max_hosts(1).build().await.unwrap();
     let mut other = rollout("d2", "{}");
     other.project = samples::project("other");
     let other = node.submit(other).await.unwrap();
     until(&other, "batch_started").await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(order(&world), ["d1.0"]);
+    let until = world.clock.now();
+    world.queue.settle(claim.token, Settlement::Defer { until }).await.unwrap();
     world.executor.hanging(&samples::host(1)).await;
     assert!(!order(&world).contains(&"d2.0".to_owned()), "{:?}", order(&world));
     world.executor.release(&samples::host(1));
