@@ -9,7 +9,7 @@ pub use builder::AgentNodeBuilder;
 use crate::engine::{Accepted, Engine, EventStream, NodeError, check};
 use crate::event::{Fact, Sequence};
 use crate::journal::JournalQuery;
-use crate::model::{ReleaseTask, TaskId};
+use crate::model::{Actor, ReleaseTask, TaskId};
 use crate::state::TaskState;
 use crate::summary::TaskSummary;
 use crate::task::TaskRecord;
@@ -42,7 +42,7 @@ impl AgentNode {
     pub async fn accept(&self, task: ReleaseTask) -> Result<Accepted, NodeError> {
         check(&task)?;
         let record = TaskRecord::of(&task);
-        self.engine.accept(Fact::TaskAccepted { task: Box::new(task) }, record).await
+        self.engine.accept(Fact::TaskAccepted { task: Box::new(task) }, Vec::new(), record).await
     }
 
     /// How far a task has come.
@@ -77,7 +77,7 @@ impl AgentNode {
     ///
     /// `Unknown`, `Storage`.
     pub async fn cancel(&self, id: &TaskId, reason: &str) -> Result<(), NodeError> {
-        self.engine.cancel(id, reason).await
+        self.engine.cancel(id, Actor::from(reason)).await
     }
 
     /// Shuts down: nothing new is taken; what runs is waited for as long as the builder's `drain`

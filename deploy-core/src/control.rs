@@ -1,18 +1,20 @@
 //! The control node: takes requests, resolves, verifies, schedules, rolls out, records.
 
 mod builder;
+mod deployment;
+mod retry;
 
 use std::sync::Arc;
 
 pub use builder::ControlNodeBuilder;
+pub use deployment::Deployment;
 
 use crate::document::Faults;
-use crate::engine::{Accepted, Engine, EventStream, NodeError, check, exclusive_key};
-use crate::event::{Fact, Sequence};
+use crate::engine::{Accepted, Engine, NodeError, check, exclusive_key};
+use crate::event::Fact;
 use crate::journal::JournalQuery;
 use crate::model::{DeploymentId, DeploymentRequest, TaskId};
-use crate::report::DeploymentReport;
-use crate::state::{Subject, TaskState};
+use crate::state::Subject;
 use crate::summary::TaskSummary;
 use crate::task::{DeploymentTask, TaskRecord};
 
@@ -66,13 +68,8 @@ impl ControlNode {
     /// again with the same id.
     pub async fn submit(&self, request: DeploymentRequest) -> Result<Deployment, NodeError> {
         self.judge(&request).await?;
-        let id = request.id.clone().unwrap_or_else(DeploymentId::generate);
-        let request = Box::new(request.with_id(id.clone()));
-        let subject = Subject::Deployment { id: id.clone(), request: request.clone() };
-        let task = DeploymentTask::new(id.clone(), exclusive_key(&subject));
-        let fact = Fact::Accepted { deployment: id.clone(), request };
-        let (Accepted::New | Accepted::Known) =
-            self.engine.accept(fact, TaskRecord::of(&task)).await?;
+        let (Accepted::New | Accepted::Known, id) =
+            submit(&self.engine, request, Vec::new()).await?;
         Ok(self.deployment(id))
     }
 
@@ -101,7 +98,7 @@ impl ControlNode {
     /// The handle of a deployment, known or not.
     #[must_use]
     pub fn deployment(&self, id: DeploymentId) -> Deployment {
-        Deployment { engine: Arc::clone(&self.engine), task: TaskId::from(&id), id }
+        Deployment::new(Arc::clone(&self.engine), id)
     }
 
     /// The deployments that match a query, those accepted last first.
@@ -123,75 +120,17 @@ impl ControlNode {
     }
 }
 
-/// The handle of a deployment.
-#[derive(Clone, Debug)]
-pub struct Deployment {
-    engine: Arc<Engine>,
-    task: TaskId,
-    id: DeploymentId,
-}
-
-impl Deployment {
-    /// Its id.
-    #[must_use]
-    pub fn id(&self) -> &DeploymentId {
-        &self.id
-    }
-
-    /// How far it has come.
-    ///
-    /// # Errors
-    ///
-    /// `Unknown`, `Storage`.
-    pub async fn state(&self) -> Result<TaskState, NodeError> {
-        self.engine.state(&self.task).await
-    }
-
-    /// Its events after a number, those that are recorded and those to come, up to its end. Begin
-    /// with [`Sequence::START`]; go on after a break with the number of the last event seen.
-    #[must_use]
-    pub fn events(&self, after: Sequence) -> EventStream {
-        self.engine.events(&self.task, after)
-    }
-
-    /// Waits for its end. Cancel safety: safe.
-    ///
-    /// # Errors
-    ///
-    /// `Unknown`, `Storage`.
-    pub async fn wait(&self) -> Result<DeploymentReport, NodeError> {
-        let mut state = self.state().await?;
-        let mut events = self.events(state.last);
-        while state.outcome.is_none() {
-            match events.next().await {
-                Some(event) => state.apply(&event?),
-                None => break,
-            }
-        }
-        DeploymentReport::of(&state).ok_or(NodeError::Unknown { id: self.task.clone() })
-    }
-
-    /// Cancels it: no further host is started, hosts that are being done are stopped where they stay
-    /// whole, and it ends as cancelled unless every host serves the release by then. Hosts that
-    /// already serve it keep it. Doing so again, or after its end, changes nothing.
-    ///
-    /// `reason` says who wants it and why; it is recorded.
-    ///
-    /// # Errors
-    ///
-    /// `Unknown`, `Storage`.
-    pub async fn cancel(&self, reason: &str) -> Result<(), NodeError> {
-        self.engine.cancel(&self.task, reason).await
-    }
-
-    /// Asks its gates again now, when something has changed, such as an approval that was given; one
-    /// that waits for its scheduled time goes on waiting. Changes nothing when it has begun or ended,
-    /// nor while its gates are being asked: they are asked again when they said so.
-    ///
-    /// # Errors
-    ///
-    /// `Unknown`, `Storage`.
-    pub async fn recheck(&self) -> Result<(), NodeError> {
-        self.engine.recheck(&self.task).await
-    }
+/// Takes a request, with what is recorded right behind its acceptance.
+async fn submit(
+    engine: &Engine,
+    request: DeploymentRequest,
+    more: Vec<Fact>,
+) -> Result<(Accepted, DeploymentId), NodeError> {
+    check(&request)?;
+    let id = request.id.clone().unwrap_or_else(DeploymentId::generate);
+    let request = Box::new(request.with_id(id.clone()));
+    let subject = Subject::Deployment { id: id.clone(), request: request.clone() };
+    let task = DeploymentTask::new(id.clone(), exclusive_key(&subject));
+    let fact = Fact::Accepted { deployment: id.clone(), request };
+    Ok((engine.accept(fact, more, TaskRecord::of(&task)).await?, id))
 }

@@ -6,15 +6,19 @@
 //! task; [`workers`] claim tasks and drive them; a [`node`] holds it all together. The control node
 //! and the agent node are thin wrappers around the latter.
 
+mod active;
 mod assembly;
 mod batches;
 mod book;
 mod decide;
 mod driver;
 mod fence;
+mod line;
 mod node;
 mod progress;
+mod room;
 mod stream;
+mod verbs;
 mod workers;
 
 pub use assembly::BuildError;
@@ -22,3 +26,5 @@ pub(crate) use assembly::{NodeParts, node_setters};
 pub use node::{Accepted, NodeError};
 pub(crate) use node::{Engine, Role, check, exclusive_key};
 pub use stream::EventStream;
+pub use verbs::Verb;
+pub(crate) use verbs::Wish;

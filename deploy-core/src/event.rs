@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::model::{
-    DeploymentId, DeploymentRequest, Fence, HostName, HostResult, Outcome, PackageDigests,
-    ReleaseTask, Target, TaskId, Timestamp,
+    Actor, AfterBudget, DeploymentId, DeploymentRequest, Fence, HostName, HostResult, Outcome,
+    PackageDigests, ReleaseTask, Target, TaskId, Timestamp,
 };
 use crate::release_step::Step;
+use crate::state::Phase;
 
 /// The number of an event within its task's journal: the first is 1, without gaps.
 #[derive(
@@ -70,6 +71,26 @@ impl Event {
     }
 }
 
+/// Why a rollout stands before a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BatchHold {
+    /// It pauses between two batches.
+    Pause,
+    /// The canary is done, and the rest is held back.
+    Canary,
+}
+
+impl fmt::Display for BatchHold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pause => "a pause between two batches",
+            Self::Canary => "the canary is held until it is promoted",
+        })
+    }
+}
+
 /// What happened.
 ///
 /// A deployment's state is a fold over its facts, see [`TaskState`](crate::TaskState).
@@ -111,10 +132,30 @@ pub enum Fact {
         /// When it is asked again.
         until: Timestamp,
     },
+    /// The deployment waits in line: another one of the project is not finished.
+    InLine {
+        /// The deployment right before it.
+        behind: DeploymentId,
+        /// How many come before it, as of then.
+        position: u32,
+    },
     /// The rollout began: the batches, in order.
     RolloutStarted {
         /// The hosts of each batch.
         batches: Vec<Vec<HostName>>,
+        /// When it has to be over, unless it stands in between.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline: Option<Timestamp>,
+    },
+    /// The rollout stands before a batch.
+    BatchHeld {
+        /// The batch that comes next; the first is 0.
+        batch: u32,
+        /// Why.
+        hold: BatchHold,
+        /// Until when; none where it waits for a person to promote it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     },
     /// A batch began.
     BatchStarted {
@@ -129,6 +170,12 @@ pub enum Fact {
         hosts: Vec<HostName>,
         /// The fencing number.
         fence: Fence,
+    },
+    /// A part that is not known to have begun is taken back. Its hosts that were not touched, or were
+    /// stopped, have their turn again when the rollout goes on.
+    Recalled {
+        /// The id of the release task.
+        task: TaskId,
     },
     /// Work on a host began.
     HostStarted {
@@ -171,10 +218,61 @@ pub enum Fact {
         /// Which one; the first is 0.
         batch: u32,
     },
+    /// More hosts failed than the failure budget allows.
+    BudgetPassed {
+        /// Which limit was passed, and by what, in words.
+        reason: String,
+        /// What becomes of the rollout.
+        then: AfterBudget,
+    },
+    /// The rollout is not over at its deadline.
+    DeadlinePassed,
+    /// Somebody paused the deployment: nothing new starts.
+    Paused {
+        /// Who, and why.
+        by: Actor,
+    },
+    /// Somebody let the deployment go on. Where its failure budget had paused it, what failed so far
+    /// counts no more.
+    Resumed {
+        /// Who, and why.
+        by: Actor,
+        /// How far it has come.
+        phase: Phase,
+    },
+    /// Somebody promoted the canary: the rest follows.
+    Promoted {
+        /// Who, and why.
+        by: Actor,
+    },
+    /// Somebody let failed hosts be done again, and the deployment go on.
+    Retried {
+        /// Who, and why.
+        by: Actor,
+        /// The hosts.
+        hosts: Vec<HostName>,
+    },
+    /// Somebody told the deployment to go on without a host.
+    Skipped {
+        /// Who, and why.
+        by: Actor,
+        /// The host.
+        host: HostName,
+    },
+    /// Somebody gave the rollout more time.
+    Extended {
+        /// Who, and why.
+        by: Actor,
+        /// When it has to be over now.
+        deadline: Timestamp,
+    },
     /// Somebody asked for the task to be cancelled.
     CancelRequested {
-        /// Why, and by whom, in words.
+        /// Why, in words.
         reason: String,
+        /// Who, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        who: Option<String>,
     },
     /// An attempt failed and will be made again.
     AttemptFailed {
@@ -202,15 +300,26 @@ impl Fact {
             Self::Verified { .. } => "verified",
             Self::Waiting { .. } => "waiting",
             Self::Held { .. } => "held",
+            Self::InLine { .. } => "in_line",
             Self::RolloutStarted { .. } => "rollout_started",
+            Self::BatchHeld { .. } => "batch_held",
             Self::BatchStarted { .. } => "batch_started",
             Self::Dispatched { .. } => "dispatched",
+            Self::Recalled { .. } => "recalled",
             Self::HostStarted { .. } => "host_started",
             Self::StepStarted { .. } => "step_started",
             Self::StepFinished { .. } => "step_finished",
             Self::Output { .. } => "output",
             Self::HostFinished { .. } => "host_finished",
             Self::BatchFinished { .. } => "batch_finished",
+            Self::BudgetPassed { .. } => "budget_passed",
+            Self::DeadlinePassed => "deadline_passed",
+            Self::Paused { .. } => "paused",
+            Self::Resumed { .. } => "resumed",
+            Self::Promoted { .. } => "promoted",
+            Self::Retried { .. } => "retried",
+            Self::Skipped { .. } => "skipped",
+            Self::Extended { .. } => "extended",
             Self::CancelRequested { .. } => "cancel_requested",
             Self::AttemptFailed { .. } => "attempt_failed",
             Self::Finished { .. } => "finished",

@@ -85,6 +85,8 @@ pub enum FailureCode {
     Missed,
     /// The rollout stopped before this host's turn.
     RolloutStopped,
+    /// Somebody told the deployment to go on without this host.
+    Skipped,
     /// A queue, a journal or a cache could not be written or read.
     Storage,
     /// A defect of the engine or of a part that the host application gave it.
@@ -119,6 +121,7 @@ impl FailureCode {
             Self::Expired => "expired",
             Self::Missed => "missed",
             Self::RolloutStopped => "rollout_stopped",
+            Self::Skipped => "skipped",
             Self::Storage => "storage",
             Self::Internal => "internal",
         }

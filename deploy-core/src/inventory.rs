@@ -11,6 +11,7 @@
 //! name = "web-1"
 //! address = "10.0.1.11"
 //! agent = "east"                          # or, without an agent: endpoint = "local:/srv/h1"
+//! zone = "a"                              # hosts of one zone may fail at once
 //! tags = ["web"]
 //!
 //! [[project]]
@@ -162,6 +163,7 @@ impl Inventory {
                 project.root.for_host(&host.name),
             );
             target.agent.clone_from(&host.agent);
+            target.zone.clone_from(&host.zone);
             Some(target.with_tags(host.tags.clone()))
         };
         Some(hosts.iter().filter_map(target).collect())
@@ -340,7 +342,7 @@ mod tests {
 
     const HOSTS: &str = r#""host": [
         {"name": "db-1", "address": "10.0.0.9", "endpoint": "local:/srv/db", "tags": ["db"]},
-        {"name": "web-1", "address": "10.0.0.1", "agent": "east", "tags": ["web"]},
+        {"name": "web-1", "address": "10.0.0.1", "agent": "east", "zone": "a", "tags": ["web"]},
         {"name": "web-2", "address": "10.0.0.2", "agent": "east", "tags": ["web", "canary"]}
     ], "agent": [{"name": "east", "cloud": "public", "endpoint": "http://127.0.0.1:7070"}]"#;
 
@@ -372,6 +374,9 @@ mod tests {
         let targets = inventory.targets(&business, &project).unwrap();
         let schemes: Vec<_> = targets.iter().map(|target| target.endpoint.scheme()).collect();
         assert_eq!(schemes, ["local", "http", "http"]);
+        let zones: Vec<_> =
+            targets.iter().map(|t| t.zone.as_ref().map(crate::model::ZoneName::as_str)).collect();
+        assert_eq!(zones, [None, Some("a"), None]);
         assert_eq!(inventory.targets(&business, &name("other").1), None);
     }
 

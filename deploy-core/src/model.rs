@@ -1,5 +1,6 @@
 //! The model: what a deployment is made of. Parsed, not validated: an invalid value cannot exist.
 
+mod actor;
 mod digest;
 mod endpoint;
 mod host_path;
@@ -17,20 +18,24 @@ mod target;
 mod text;
 mod timestamp;
 
+pub use actor::Actor;
 pub use digest::{Digests, Md5Digest, Md5Hasher, PackageDigests, Sha256Digest, Sha256Hasher};
 pub use endpoint::Endpoint;
 pub use host_path::HostPath;
 pub use monitor::{JsonCheck, JsonScalar, Monitor, StatusRange};
 pub use name::{
     AgentName, BusinessName, DeploymentId, HostAddress, HostName, ProjectName, ReleaseId, Tag,
-    TaskId,
+    TaskId, ZoneName,
 };
 pub use outcome::{HostResult, HostStatus, Outcome, ReleaseReport};
 pub use package::{PackageSource, PackageUrl};
 pub use release::{Hook, HookPoint, Hooks, ReleaseSpec, SharedPath};
 pub use release_task::{Fence, ReleaseTask};
 pub use request::{DeploymentRequest, Requirement};
-pub use rollout::{BatchSize, Percentage, RolloutSpec};
+pub use rollout::{
+    AfterBudget, BatchPause, BatchSize, Canary, CanaryHold, FailureBudget, FailureLimit, HostCount,
+    HostOrder, Percentage, RolloutSpec, RunningHosts,
+};
 pub use schedule::OnMissed;
 pub use target::Target;
 pub use text::{Person, RequirementId, RequirementName, WorkOrder};

@@ -1,136 +1,27 @@
 //! How far a task has come: a fold over its events.
 
+mod failures;
+mod host;
+mod phase;
+mod standing;
+mod subject;
+
 use std::collections::{BTreeSet, HashMap};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+pub(crate) use failures::Failures;
+pub use host::{Dispatch, HostState};
+pub use phase::Phase;
+pub use standing::{Gap, Hold, Pause, Stop};
+pub use subject::Subject;
 
 use crate::event::{Event, Fact, Sequence};
 use crate::failure::Failure;
 use crate::model::{
-    BusinessName, DeploymentId, DeploymentRequest, Fence, HostName, HostResult, HostStatus,
-    Outcome, PackageDigests, ProjectName, ReleaseTask, Target, TaskId, Timestamp,
+    Actor, AfterBudget, HostName, HostResult, Outcome, PackageDigests, RolloutSpec, Target, TaskId,
+    Timestamp,
 };
-use crate::release_step::Step;
-
-/// What a task is about: a deployment on a control node, a release task on an agent.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Subject {
-    /// An accepted request.
-    Deployment {
-        /// The deployment's id.
-        id: DeploymentId,
-        /// The request.
-        request: Box<DeploymentRequest>,
-    },
-    /// An accepted release task.
-    Release {
-        /// The task.
-        task: Box<ReleaseTask>,
-    },
-}
-
-impl Subject {
-    /// The business.
-    #[must_use]
-    pub fn business(&self) -> &BusinessName {
-        match self {
-            Self::Deployment { request, .. } => &request.business,
-            Self::Release { task } => &task.business,
-        }
-    }
-
-    /// The project.
-    #[must_use]
-    pub fn project(&self) -> &ProjectName {
-        match self {
-            Self::Deployment { request, .. } => &request.project,
-            Self::Release { task } => &task.project,
-        }
-    }
-
-    /// The deployment.
-    #[must_use]
-    pub fn deployment(&self) -> &DeploymentId {
-        match self {
-            Self::Deployment { id, .. } => id,
-            Self::Release { task } => &task.deployment,
-        }
-    }
-}
-
-/// How far a task has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Phase {
-    /// It is accepted, and prepared: hosts are resolved, the package is verified.
-    #[default]
-    Preparing,
-    /// It waits for its scheduled time.
-    Waiting,
-    /// A gate holds it.
-    Held,
-    /// Hosts are being done.
-    RollingOut,
-    /// It has reached its terminal state.
-    Finished,
-}
-
-impl Phase {
-    /// The phase after a fact.
-    pub(crate) fn after(self, fact: &Fact) -> Self {
-        match fact {
-            _ if self == Self::Finished => self,
-            Fact::Waiting { .. } => Self::Waiting,
-            Fact::Held { .. } => Self::Held,
-            Fact::RolloutStarted { .. } => Self::RollingOut,
-            Fact::Finished { .. } => Self::Finished,
-            _ => self,
-        }
-    }
-}
-
-/// How far a host has come.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct HostState {
-    /// The host, and how it is reached.
-    pub target: Target,
-    /// The step it is at, while it is being done.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub step: Option<Step>,
-    /// How it ended, when it has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub result: Option<HostResult>,
-    /// The part of the task that it was handed to an executor with: an index of `dispatches`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dispatch: Option<usize>,
-}
-
-/// A part of the task that was handed to an executor.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Dispatch {
-    /// The id of the part.
-    pub task: TaskId,
-    /// Its hosts.
-    pub hosts: Vec<HostName>,
-    /// Its fencing number.
-    pub fence: Fence,
-}
-
-/// Why a deployment waits, and until when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Hold {
-    /// Why, in words; none where it waits for its scheduled time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Until when.
-    pub until: Timestamp,
-}
 
 /// The state of a task: a fold over its events, the same on a control node and on an agent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -152,6 +43,20 @@ pub struct TaskState {
     /// What it waits for, while it waits or is held.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// Why it starts nothing new until a person resumes it, while that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
+    /// Why it starts nothing new any more, once that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stop>,
+    /// The stand before a batch, while it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Gap>,
+    /// Whether the rollout has begun.
+    pub began: bool,
+    /// When the rollout has to be over. While it stands this moves on, as soon as it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
     /// Its hosts in their order, once they are resolved.
     pub hosts: Vec<HostState>,
     /// The hosts of each batch, once the rollout has begun.
@@ -189,6 +94,18 @@ struct Lookup {
     in_flight: BTreeSet<usize>,
     /// Hosts that ended otherwise than well.
     unsuccessful: BTreeSet<usize>,
+    /// Hosts in flight that are known to have begun.
+    begun: BTreeSet<usize>,
+    /// Hosts that are done again, because somebody asked for it, and have not ended.
+    retried: BTreeSet<usize>,
+    /// Hosts that the deployment goes on without.
+    skipped: BTreeSet<usize>,
+    /// The batch of each host.
+    batch_of: HashMap<usize, u32>,
+    /// Failed hosts that count.
+    failures: Failures,
+    /// Since when the rollout stands, while it does.
+    standing: Option<Timestamp>,
     /// How many hosts have ended.
     ended: usize,
 }
@@ -212,6 +129,11 @@ impl TaskState {
             updated_at: first.at,
             package: None,
             hold: None,
+            paused: None,
+            stopped: None,
+            gap: None,
+            began: false,
+            deadline: None,
             hosts: Vec::new(),
             batches: Vec::new(),
             batch: None,
@@ -246,39 +168,99 @@ impl TaskState {
         }
         self.phase = self.phase.after(&event.fact);
         match &event.fact {
-            Fact::Resolved { hosts } => self.resolved(hosts),
-            Fact::Verified { package } => self.package = Some(*package),
-            Fact::Waiting { until } => self.hold = Some(Hold { reason: None, until: *until }),
+            Fact::Resolved { hosts } => {
+                self.resolved(hosts);
+                self.hold = self.hold.take().filter(|_| self.paused.is_some());
+            }
+            Fact::Verified { package } => {
+                self.package = Some(*package);
+                self.hold = self.hold.take().filter(|_| self.paused.is_some());
+            }
+            Fact::InLine { behind, position } => {
+                let reason = format!("in line behind {behind}, place {position}");
+                self.hold = Some(Hold::new(reason, None));
+            }
+            Fact::Waiting { until } => self.hold = Some(Hold::new(None, Some(*until))),
             Fact::Held { reason, until } => {
-                self.hold = Some(Hold { reason: Some(reason.clone()), until: *until });
+                self.hold = Some(Hold::new(reason.clone(), Some(*until)));
             }
-            Fact::RolloutStarted { batches } => {
-                self.hold = None;
-                self.batches.clone_from(batches);
+            Fact::RolloutStarted { batches, deadline } => self.rollout_started(batches, *deadline),
+            Fact::BatchHeld { batch, hold, until } => {
+                let gap = Gap { batch: *batch, hold: *hold, until: *until, promoted: false };
+                self.hold = Some(gap.as_hold());
+                self.gap = Some(gap);
+                self.stands(event.at);
             }
-            Fact::BatchStarted { batch } => self.batch_started(*batch),
+            Fact::BatchStarted { batch } => {
+                self.batch_started(*batch);
+                self.goes_on(event.at);
+            }
             Fact::BatchFinished { batch } => {
                 self.batch = None;
                 self.batches_finished = batch + 1;
             }
+            Fact::BudgetPassed { reason, then: AfterBudget::Wait } => {
+                self.pause(Pause { reason: reason.clone(), by: None }, event.at);
+            }
+            Fact::BudgetPassed { reason, then: AfterBudget::Stop } => {
+                self.stop(Stop { reason: reason.clone(), overdue: false, at: event.at });
+            }
+            Fact::DeadlinePassed => {
+                let reason = "the rollout was not over at its deadline".to_owned();
+                self.stop(Stop { reason, overdue: true, at: event.at });
+            }
+            Fact::Paused { by } => {
+                self.pause(Pause { reason: by.to_string(), by: Some(by.clone()) }, event.at);
+            }
+            Fact::Resumed { .. } => {
+                if self.paused.as_ref().is_some_and(|pause| pause.by.is_none()) {
+                    self.lookup.failures.forgive();
+                }
+                self.resume(event.at);
+            }
+            Fact::Promoted { .. } => {
+                if let Some(gap) = &mut self.gap {
+                    gap.promoted = true;
+                }
+            }
+            Fact::Retried { hosts, .. } => {
+                hosts.iter().for_each(|host| self.retry(host));
+                self.resume(event.at);
+            }
+            Fact::Skipped { host, .. } => {
+                if let Some(&index) = self.lookup.by_name.get(host) {
+                    self.lookup.skipped.insert(index);
+                    self.lookup.failures.excuse(index);
+                }
+            }
+            Fact::Extended { deadline, .. } => self.deadline = Some(*deadline),
             Fact::Dispatched { task, hosts, fence } => self.dispatched(task, hosts, *fence),
+            Fact::Recalled { task } => {
+                if let Some(part) = self.dispatches.iter_mut().rev().find(|p| p.task == *task) {
+                    part.recalled = true;
+                }
+            }
+            Fact::HostStarted { host } => self.host_began(host),
             Fact::StepStarted { host, step } => {
+                self.host_began(host);
                 if let Some(index) = self.lookup.by_name.get(host) {
                     self.hosts[*index].step = Some(*step);
                 }
             }
             Fact::HostFinished { result } => self.host_finished(result),
-            Fact::CancelRequested { reason } => {
-                self.cancel.get_or_insert_with(|| reason.clone());
+            Fact::CancelRequested { reason, who } => {
+                let by = Actor::new(who.as_deref().unwrap_or_default(), reason.as_str());
+                self.cancel.get_or_insert_with(|| by.to_string());
             }
             Fact::Finished { outcome, failure } => {
                 self.hold = None;
+                self.paused = None;
+                self.gap = None;
                 self.outcome = Some(*outcome);
                 self.failure.clone_from(failure);
             }
             Fact::Accepted { .. }
             | Fact::TaskAccepted { .. }
-            | Fact::HostStarted { .. }
             | Fact::StepFinished { .. }
             | Fact::Output { .. }
             | Fact::AttemptFailed { .. } => {}
@@ -301,47 +283,63 @@ impl TaskState {
         }
     }
 
+    fn rollout_started(&mut self, batches: &[Vec<HostName>], deadline: Option<Timestamp>) {
+        self.hold = None;
+        self.began = true;
+        self.deadline = deadline;
+        self.batches = batches.to_vec();
+        for (number, hosts) in (0..).zip(batches) {
+            let indices = hosts.iter().filter_map(|host| self.lookup.by_name.get(host));
+            self.lookup.batch_of.extend(indices.map(|index| (*index, number)));
+        }
+    }
+
     fn batch_started(&mut self, batch: u32) {
         self.batch = Some(batch);
+        self.gap = None;
+        self.hold = None;
         let hosts = self.batches.get(batch as usize).into_iter().flatten();
         let index = hosts.filter_map(|name| self.lookup.by_name.get(name).copied());
         let untouched = |index: &usize| {
             let host = &self.hosts[*index];
             host.dispatch.is_none() && host.result.is_none()
         };
-        self.lookup.pending = index.filter(untouched).collect();
+        let pending: Vec<_> = index.filter(untouched).collect();
+        self.lookup.pending.extend(pending);
     }
 
-    fn dispatched(&mut self, task: &TaskId, hosts: &[HostName], fence: Fence) {
-        for name in hosts {
-            let Some(&index) = self.lookup.by_name.get(name) else {
-                continue;
-            };
-            self.hosts[index].dispatch = Some(self.dispatches.len());
-            self.lookup.pending.remove(&index);
-            if self.hosts[index].result.is_none() {
-                self.lookup.in_flight.insert(index);
-            }
+    /// How a deployment is rolled out; none for a release task, whose hosts were let go together.
+    pub(crate) fn rollout(&self) -> Option<&RolloutSpec> {
+        match &self.subject {
+            Subject::Deployment { request, .. } => Some(&request.rollout),
+            Subject::Release { .. } => None,
         }
-        self.dispatches.push(Dispatch { task: task.clone(), hosts: hosts.to_vec(), fence });
     }
 
-    fn host_finished(&mut self, result: &HostResult) {
-        let Some(&index) = self.lookup.by_name.get(&result.host) else {
-            return;
-        };
-        let host = &mut self.hosts[index];
-        if host.result.is_some() {
-            return;
-        }
-        host.step = None;
-        host.result = Some(result.clone());
-        self.lookup.ended += 1;
-        self.lookup.pending.remove(&index);
-        self.lookup.in_flight.remove(&index);
-        if result.status != HostStatus::Succeeded {
-            self.lookup.unsuccessful.insert(index);
-        }
+    /// The failed hosts that count against the failure budget.
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.lookup.failures
+    }
+
+    /// Says whether the rollout stands: its deadline does not run then.
+    pub(crate) fn is_standing(&self) -> bool {
+        self.lookup.standing.is_some()
+    }
+
+    /// Says whether a host is known to have begun, and has not ended.
+    pub(crate) fn has_begun(&self, name: &HostName) -> bool {
+        self.lookup.by_name.get(name).is_some_and(|index| self.lookup.begun.contains(index))
+    }
+
+    /// Says whether the deployment goes on without a host.
+    #[must_use]
+    pub fn is_skipped(&self, name: &HostName) -> bool {
+        self.lookup.by_name.get(name).is_some_and(|index| self.lookup.skipped.contains(index))
+    }
+
+    /// Says whether hosts are being done again, because somebody asked for it.
+    pub(crate) fn is_retrying(&self) -> bool {
+        !self.lookup.retried.is_empty()
     }
 
     /// The state of a host.

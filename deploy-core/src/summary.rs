@@ -28,6 +28,10 @@ pub struct TaskSummary {
     /// be the first one until the next event.
     #[serde(default)]
     pub phase: Phase,
+    /// Whether its rollout has begun. Where it was recorded before this was, it is said that it has
+    /// not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub began: bool,
     /// Its terminal state, when it has reached one.
     pub outcome: Option<Outcome>,
     /// The number of its last event.
@@ -56,6 +60,7 @@ impl TaskSummary {
             accepted_at: first.at,
             updated_at: first.at,
             phase: Phase::Preparing,
+            began: false,
             outcome: None,
             last: first.sequence,
         })
@@ -66,6 +71,7 @@ impl TaskSummary {
         self.updated_at = event.at;
         self.last = event.sequence;
         self.phase = self.phase.after(&event.fact);
+        self.began |= matches!(event.fact, Fact::RolloutStarted { .. });
         if let Fact::Finished { outcome, .. } = &event.fact {
             self.outcome = Some(*outcome);
         }

@@ -18,10 +18,15 @@ pub fn line(event: &Event) -> Option<String> {
         }
         Fact::Waiting { until } => format!("waiting until {until}"),
         Fact::Held { reason, until } => format!("held until {until}: {reason}"),
-        Fact::RolloutStarted { batches } => {
+        Fact::InLine { behind, position } => format!("in line behind {behind}, place {position}"),
+        Fact::RolloutStarted { batches, .. } => {
             let sizes: Vec<_> = batches.iter().map(|batch| batch.len().to_string()).collect();
             format!("rolling out in batches of {}", sizes.join(", "))
         }
+        Fact::BatchHeld { batch, hold, until } => match until {
+            Some(until) => format!("batch {} waits until {until}: {hold}", batch + 1),
+            None => format!("batch {} waits: {hold}", batch + 1),
+        },
         Fact::BatchStarted { batch } => format!("batch {}", batch + 1),
         Fact::StepFinished { host, step, note } => match note {
             Some(note) => format!("  {host}: {step}: {note}"),
@@ -32,7 +37,19 @@ pub fn line(event: &Event) -> Option<String> {
             lines.join("\n")
         }
         Fact::HostFinished { result } => host(result),
-        Fact::CancelRequested { reason } => format!("cancel requested: {reason}"),
+        Fact::Recalled { task } => format!("{task} taken back: it has not begun"),
+        Fact::BudgetPassed { reason, .. } => reason.clone(),
+        Fact::DeadlinePassed => "the deadline has passed".to_owned(),
+        Fact::Paused { by } => format!("paused by {by}"),
+        Fact::Resumed { by, .. } => format!("resumed by {by}"),
+        Fact::Promoted { by } => format!("promoted by {by}"),
+        Fact::Retried { by, hosts } => format!("{} hosts are done again, by {by}", hosts.len()),
+        Fact::Skipped { by, host } => format!("without {host}, by {by}"),
+        Fact::Extended { by, deadline } => format!("extended until {deadline} by {by}"),
+        Fact::CancelRequested { reason, who: Some(who) } => {
+            format!("cancel requested by {who}: {reason}")
+        }
+        Fact::CancelRequested { reason, who: None } => format!("cancel requested: {reason}"),
         Fact::AttemptFailed { failure } => format!("failed, will be tried again: {failure}"),
         _ => return None,
     })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::fence::Fences;
 use super::node::{Engine, EngineConfig, NodeError, Parts, Role};
+use super::room::Room;
 use crate::clock::{Clock, SystemClock};
 use crate::executor::Executor;
 use crate::gate::Gate;
@@ -74,6 +75,7 @@ impl NodeParts {
                 max_attempts: 20,
                 drain: Duration::from_secs(30),
                 retention: Retention::new(),
+                max_hosts: None,
             },
         }
     }
@@ -100,6 +102,9 @@ impl NodeParts {
         if self.config.lease < Duration::from_millis(100) {
             return Err(BuildError::Unfit { what: "lease", allowed: "at least 100 ms" });
         }
+        if self.config.max_hosts == Some(0) {
+            return Err(BuildError::Unfit { what: "max_hosts", allowed: "at least 1" });
+        }
         let (Some(resolver), Some(executor), Some(queue), Some(journal), true) =
             (self.resolver, self.executor, self.queue, self.journal, missing.is_empty())
         else {
@@ -107,6 +112,7 @@ impl NodeParts {
         };
         let parts = Parts {
             role,
+            room: Room::new(self.config.max_hosts),
             config: self.config,
             resolver,
             verifier: self.verifier,
@@ -172,6 +178,14 @@ macro_rules! node_setters {
             #[doc = concat!("Sets how many tasks are worked on at once: ", $workers, " by default.")]
             pub fn workers(mut self, workers: usize) -> Self {
                 self.parts.config.workers = workers;
+                self
+            }
+
+            /// Sets how many hosts are done at once at most, over all tasks of this node: any number
+            /// by default. Tasks that find no room wait for it in their order. What was being done
+            /// when another process of the node ended counts from the start.
+            pub fn max_hosts(mut self, hosts: usize) -> Self {
+                self.parts.config.max_hosts = Some(hosts);
                 self
             }
 

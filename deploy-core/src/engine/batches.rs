@@ -1,70 +1,98 @@
 //! Which hosts make which batch.
 
-use crate::model::{HostName, RolloutSpec, Target};
+mod order;
 
-/// Cuts the hosts, in their order, into the batches of a rollout; the last size repeats.
-pub(super) fn batches(hosts: &[Target], spec: &RolloutSpec) -> Vec<Vec<HostName>> {
-    let mut sizes = spec.batches.iter();
-    let mut size = 1;
-    let mut left = hosts;
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::failure::{Failure, FailureCode};
+use crate::model::{BatchSize, HostName, HostOrder, RolloutSpec, Target, ZoneName};
+
+/// Cuts the hosts, in the order that a rollout asks for, into its batches; the last size repeats.
+/// The canary comes first.
+///
+/// # Errors
+///
+/// A failure when there would be more batches than a rollout may have.
+pub(super) fn batches(hosts: &[Target], spec: &RolloutSpec) -> Result<Vec<Vec<HostName>>, Failure> {
+    let mut left: VecDeque<&Target> = order::ordered(hosts, &spec.order).into();
+    let zones = Zones::of(hosts, spec);
+    let mut next = sizes(hosts.len(), spec);
     let mut batches = Vec::new();
     while !left.is_empty() {
-        size = sizes.next().map_or(size, |next| next.hosts(hosts.len())).max(1);
-        let (batch, rest) = left.split_at(size.min(left.len()));
-        batches.push(batch.iter().map(|target| target.host.clone()).collect());
-        left = rest;
+        if batches.len() == RolloutSpec::MOST_BATCHES {
+            let (all, most) = (hosts.len(), RolloutSpec::MOST_BATCHES);
+            let message = format!("{all} hosts make more than {most} batches of these sizes");
+            return Err(Failure::new(FailureCode::Invalid, message));
+        }
+        batches.push(zones.cut(&mut left, next()));
     }
-    batches
+    Ok(batches)
+}
+
+/// Gives the size of each batch in turn, never less than one host.
+fn sizes(all: usize, spec: &RolloutSpec) -> impl FnMut() -> usize + '_ {
+    let mut canary = spec.canary.map(|canary| canary.hosts.hosts(all));
+    let mut listed = spec.batches.iter().copied();
+    let mut last = BatchSize::Hosts(1);
+    let mut before = 1;
+    move || {
+        if let Some(hosts) = canary.take() {
+            return hosts.max(1);
+        }
+        last = listed.next().unwrap_or(last);
+        before = last.hosts(all, before).max(1);
+        before
+    }
+}
+
+/// How many hosts each zone has, where no batch may take a whole one.
+struct Zones<'a>(Option<BTreeMap<&'a ZoneName, usize>>);
+
+impl<'a> Zones<'a> {
+    fn of(hosts: &'a [Target], spec: &RolloutSpec) -> Self {
+        if spec.order != HostOrder::Zone || spec.whole_zones {
+            return Self(None);
+        }
+        let mut zones = BTreeMap::new();
+        for zone in hosts.iter().filter_map(|host| host.zone.as_ref()) {
+            *zones.entry(zone).or_default() += 1;
+        }
+        Self(Some(zones))
+    }
+
+    /// Takes the next batch of at most `size` hosts: the first host always, another one where that
+    /// leaves every zone a host. Of the zones with a single host it takes one.
+    fn cut(&self, left: &mut VecDeque<&'a Target>, size: usize) -> Vec<HostName> {
+        let Some(zones) = &self.0 else {
+            return left.drain(..size.min(left.len())).map(|host| host.host.clone()).collect();
+        };
+        let mut taken: BTreeMap<&ZoneName, usize> = BTreeMap::new();
+        let mut single = false;
+        let (mut batch, mut kept) = (Vec::new(), VecDeque::new());
+        while let Some(host) = left.pop_front() {
+            let fits = match &host.zone {
+                _ if batch.len() == size => false,
+                None => true,
+                Some(zone) => {
+                    let all = zones.get(zone).copied().unwrap_or(0);
+                    let count = taken.entry(zone).or_default();
+                    if all <= 1 { !single } else { *count + 1 < all }
+                }
+            };
+            if !fits {
+                kept.push_back(host);
+                continue;
+            }
+            if let Some(zone) = &host.zone {
+                *taken.entry(zone).or_default() += 1;
+                single |= zones.get(zone).is_none_or(|all| *all <= 1);
+            }
+            batch.push(host.host.clone());
+        }
+        *left = kept;
+        batch
+    }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::model::{Endpoint, HostAddress, HostPath};
-    use proptest::prelude::*;
-
-    pub(crate) fn target(number: usize) -> Target {
-        Target::new(
-            HostName::new(format!("h{number}")).unwrap(),
-            HostAddress::new("192.0.2.1").unwrap(),
-            Endpoint::new("local:/srv").unwrap(),
-            HostPath::new("/srv/app").unwrap(),
-        )
-    }
-
-    fn sizes(hosts: usize, spec: &[&str]) -> Vec<usize> {
-        let hosts: Vec<_> = (0..hosts).map(target).collect();
-        let sizes = spec.iter().map(|size| size.parse().unwrap()).collect();
-        let spec = RolloutSpec::default().with_batches(sizes);
-        batches(&hosts, &spec).iter().map(Vec::len).collect()
-    }
-
-    #[test]
-    fn the_last_size_repeats_and_the_last_batch_takes_what_is_left() {
-        assert_eq!(sizes(10, &["1", "50%"]), [1, 5, 4]);
-        assert_eq!(sizes(10, &["1", "25%", "100%"]), [1, 3, 6]);
-        assert_eq!(sizes(5, &["2"]), [2, 2, 1]);
-        assert_eq!(sizes(3, &["100%"]), [3]);
-        assert_eq!(sizes(2, &["5", "1"]), [2]);
-        assert_eq!(sizes(0, &["1"]), [0; 0]);
-    }
-
-    proptest! {
-        #[test]
-        fn every_host_is_in_exactly_one_batch_in_order(
-            hosts in 0_usize..200,
-            spec in prop::collection::vec(prop_oneof![
-                (1_u32..50).prop_map(|n| n.to_string()),
-                (1_u32..=100).prop_map(|n| format!("{n}%")),
-            ], 1..5),
-        ) {
-            let targets: Vec<_> = (0..hosts).map(target).collect();
-            let sizes = spec.iter().map(|size| size.parse().unwrap()).collect();
-            let cut = batches(&targets, &RolloutSpec::default().with_batches(sizes));
-            prop_assert!(cut.iter().all(|batch| !batch.is_empty()));
-            let all: Vec<_> = cut.into_iter().flatten().collect();
-            let expected: Vec<_> = targets.into_iter().map(|target| target.host).collect();
-            prop_assert_eq!(all, expected);
-        }
-    }
-}
+pub(crate) mod tests;

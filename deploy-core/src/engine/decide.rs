@@ -1,11 +1,19 @@
 //! What to do next for a task: pure, from its state and the time.
 
+mod budget;
+mod ending;
+mod rollout;
+
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::event::Fact;
-use crate::failure::{Failure, FailureCode};
-use crate::model::{HostName, HostResult, HostStatus, Outcome, Target, TaskId, Timestamp};
-use crate::state::{Phase, Subject, TaskState};
+use crate::model::{Target, TaskId, Timestamp};
+use crate::state::{HostState, Phase, Subject, TaskState};
+
+/// How long hosts in flight are waited for when the deadline has passed and they were cancelled: what
+/// stops a release, and puts a host back, has its own hooks to run. Then they are called unknown.
+const OVERDUE: Duration = Duration::from_secs(10 * 60);
 
 /// What to do next for a task.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,16 +26,17 @@ pub(super) enum Next {
     WaitUntil(Timestamp),
     /// Ask the gates, and begin the rollout when they are open.
     AskGates,
-    /// Begin a batch.
-    StartBatch(u32),
+    /// Record these facts, which follow from the state alone.
+    Record(Vec<Fact>),
     /// Hand hosts to an executor, as the part of the task with this number.
     Dispatch { number: usize, hosts: Vec<Target> },
     /// Hand a part to an executor again that was handed out before this process took over.
     Resume { number: usize },
-    /// Say that a batch is over.
-    FinishBatch(u32),
-    /// Wait for hosts that are being done, after cancelling them where that is due.
-    Await { cancel: bool },
+    /// Wait for hosts that are being done, at most until a time, after cancelling all of them where
+    /// that is due, or only the parts that were taken back.
+    Await { cancel: bool, until: Option<Timestamp> },
+    /// Nothing is being done, and nothing is to start before this time, or before a person says so.
+    Stand(Option<Timestamp>),
     /// Come to the end, with these facts: the results of hosts that have none, then the terminal
     /// state.
     Finish(Vec<Fact>),
@@ -42,26 +51,37 @@ pub(super) fn decide(state: &TaskState, now: Timestamp, running: &BTreeSet<TaskI
     }
     // What was handed out before this process took over is asked for first, also when the task is to
     // be cancelled: only its executor knows where those hosts stand.
-    let lost = |host: &&crate::state::HostState| {
+    let lost = |host: &&HostState| {
         host.dispatch.is_some_and(|number| !running.contains(&state.dispatches[number].task))
     };
     if let Some(number) = state.in_flight().find(lost).and_then(|host| host.dispatch) {
         return Next::Resume { number };
     }
+    if let Some(next) = at_deadline(state, now) {
+        return next;
+    }
     if state.cancel.is_some() {
-        return on_cancel(state);
+        return run_out(state, true).unwrap_or_else(|| ending::finish(state));
+    }
+    if let Some(stopped) = &state.stopped {
+        let cancel = stopped.overdue || cancels_running(state);
+        return run_out(state, cancel).unwrap_or_else(|| ending::finish(state));
+    }
+    if let Some(pause) = &state.paused {
+        let cancel = pause.by.is_none() && cancels_running(state);
+        return run_out(state, cancel).unwrap_or(Next::Stand(None));
     }
     if let Subject::Deployment { request, .. } = &state.subject
-        && state.phase != Phase::RollingOut
+        && !state.began
         && let Some(failure) = request.too_late(now)
     {
-        return end(state, Outcome::Failed, Some(failure));
+        return ending::too_late(state, failure);
     }
     if state.hosts.is_empty() {
         return Next::Resolve;
     }
     if let Subject::Deployment { request, .. } = &state.subject
-        && state.phase != Phase::RollingOut
+        && !state.began
     {
         if state.package.is_none() {
             return Next::Verify;
@@ -72,130 +92,78 @@ pub(super) fn decide(state: &TaskState, now: Timestamp, running: &BTreeSet<TaskI
             return Next::WaitUntil(due);
         }
     }
-    if state.phase != Phase::RollingOut {
+    if !state.began {
         return Next::AskGates;
     }
-    roll_out(state)
+    rollout::roll_out(state, now)
 }
 
-fn on_cancel(state: &TaskState) -> Next {
-    if state.in_flight().len() > 0 {
-        return Next::Await { cancel: true };
-    }
-    finish(state)
-}
-
-fn roll_out(state: &TaskState) -> Next {
-    let in_flight = state.in_flight().len();
-    // A failed host stops the rollout of a deployment. The hosts of a release task were all let go
-    // by the control node, which decides what a failure means.
-    let stops = matches!(state.subject, Subject::Deployment { .. });
-    if stops && state.unsuccessful().len() > 0 {
-        return if in_flight > 0 { Next::Await { cancel: false } } else { finish(state) };
-    }
-    let Some(batch) = state.batch else {
-        let next = state.batches_finished;
-        let all = state.batches.len() <= next as usize;
-        return if all { finish(state) } else { Next::StartBatch(next) };
-    };
-    let free = max_parallel(&state.subject).saturating_sub(in_flight);
-    if free > 0 && state.pending().len() > 0 {
-        let number = state.dispatches.len();
-        return Next::Dispatch { number, hosts: next_hosts(state, free) };
-    }
-    if in_flight > 0 {
-        return Next::Await { cancel: false };
-    }
-    Next::FinishBatch(batch)
-}
-
-/// How many hosts a part has at most: so that its task stays a document of ordinary size.
-const MOST_HOSTS: usize = 1_000;
-
-/// The next hosts to hand to an executor together: those that share the way of the first.
-fn next_hosts(state: &TaskState, free: usize) -> Vec<Target> {
-    let mut pending = state.pending().map(|host| &host.target);
-    let Some(first) = pending.next() else {
-        return Vec::new();
-    };
-    let together = pending.filter(|target| share_executor(first, target));
-    std::iter::once(first).chain(together).take(free.min(MOST_HOSTS)).cloned().collect()
-}
-
-/// Says whether two hosts are handed out as one task: those of one agent are, and those that are
-/// reached directly over the same scheme.
-fn share_executor(one: &Target, other: &Target) -> bool {
-    let agent = matches!(one.endpoint.scheme(), "http" | "https");
-    if agent {
-        one.endpoint == other.endpoint
-    } else {
-        one.endpoint.scheme() == other.endpoint.scheme()
-    }
-}
-
-fn max_parallel(subject: &Subject) -> usize {
-    match subject {
-        Subject::Deployment { request, .. } => request.rollout.max_parallel as usize,
-        Subject::Release { task } => task.max_parallel as usize,
-    }
-}
-
-/// The end of a task in which nothing is being done any more.
-fn finish(state: &TaskState) -> Next {
-    let all = !state.hosts.is_empty() && state.ended() == state.hosts.len();
-    let first = state.unsuccessful().next();
-    let (outcome, failure) = match (&state.cancel, first) {
-        (_, None) if all => (Outcome::Succeeded, None),
-        (Some(reason), _) => {
-            let failure = Failure::new(FailureCode::Cancelled, format!("cancelled: {reason}"));
-            (Outcome::Cancelled, Some(failure))
+/// What the deadline asks for, when it has passed: it does not while the rollout stands.
+fn at_deadline(state: &TaskState, now: Timestamp) -> Option<Next> {
+    let deadline = state.deadline?;
+    match &state.stopped {
+        Some(stopped) if stopped.overdue => {
+            let late = now >= stopped.at.plus(OVERDUE);
+            (late && state.in_flight().len() > 0).then(|| ending::abandon(state))
         }
-        (None, first) => (Outcome::Failed, Some(failed(state, first))),
-    };
-    end(state, outcome, failure)
+        _ if now >= deadline && !state.is_standing() => {
+            // What is over anyhow comes to its end as it is.
+            let idle = state.in_flight().len() == 0;
+            let stops = state.cancel.is_some() || state.stopped.is_some();
+            let over = idle && (stops || state.ended() == state.hosts.len());
+            (!over).then(|| Next::Record(vec![Fact::DeadlinePassed]))
+        }
+        _ => None,
+    }
 }
 
-/// The facts of an end in which nothing is being done any more.
-fn end(state: &TaskState, outcome: Outcome, failure: Option<Failure>) -> Next {
-    let finished = |result| Fact::HostFinished { result };
-    let mut facts: Vec<_> = not_started(state, outcome).into_iter().map(finished).collect();
-    facts.push(Fact::Finished { outcome, failure });
-    Next::Finish(facts)
+/// When there is something to decide although nothing happens.
+pub(super) fn next_moment(state: &TaskState) -> Option<Timestamp> {
+    match &state.stopped {
+        Some(stopped) if stopped.overdue => Some(stopped.at.plus(OVERDUE)),
+        _ if state.is_standing() => None,
+        _ => state.deadline,
+    }
 }
 
-/// The failure of a task whose hosts did not all succeed.
-fn failed(state: &TaskState, first: Option<&HostResult>) -> Failure {
-    let count = state.unsuccessful().len();
-    let of = state.hosts.len();
-    let Some(first) = first else {
-        return Failure::new(FailureCode::Internal, "no host was done");
-    };
-    let Some(cause) = &first.failure else {
-        let message = format!("{count} of {of} hosts failed, first {}", first.host);
-        return Failure::new(FailureCode::Internal, message);
-    };
-    let left = match of - state.ended() {
-        0 => String::new(),
-        left => format!(", {left} were not started"),
-    };
-    let mut failure = cause.clone();
-    failure.host = Some(first.host.clone());
-    failure.message = format!("{} ({count} of {of} hosts failed{left})", cause.message);
-    failure
+/// Says whether running hosts are cancelled when the failure budget is passed.
+fn cancels_running(state: &TaskState) -> bool {
+    let cancel = crate::model::RunningHosts::Cancel;
+    state.rollout().is_some_and(|rollout| rollout.failures.running == cancel)
 }
 
-/// The results of the hosts whose turn did not come.
-fn not_started(state: &TaskState, outcome: Outcome) -> Vec<HostResult> {
-    let (code, message) = match outcome {
-        Outcome::Cancelled => (FailureCode::Cancelled, "cancelled before its turn"),
-        _ => (FailureCode::RolloutStopped, "the rollout stopped before its turn"),
-    };
-    let result = |host: &HostName| {
-        let failure = Failure::new(code, message).with_host(host.clone());
-        HostResult::failed(host.clone(), HostStatus::NotStarted, failure)
-    };
-    let left = state.hosts.iter().filter(|host| host.result.is_none());
-    left.map(|host| result(&host.target.host)).collect()
+/// Lets what is being done come to its end, and takes back what is not known to have begun. `None`
+/// when nothing is being done.
+fn run_out(state: &TaskState, cancel: bool) -> Option<Next> {
+    if state.in_flight().len() == 0 {
+        return None;
+    }
+    let recalled = if cancel { Vec::new() } else { unbegun(state) };
+    if recalled.is_empty() {
+        return Some(Next::Await { cancel, until: next_moment(state) });
+    }
+    Some(Next::Record(recalled))
+}
+
+/// The facts that take back the parts in flight none of whose hosts is known to have begun.
+fn unbegun(state: &TaskState) -> Vec<Fact> {
+    // The hosts of a release task were let go together, and so are not taken back one by one.
+    if state.rollout().is_none() {
+        return Vec::new();
+    }
+    let mut parts = BTreeSet::new();
+    let mut begun = BTreeSet::new();
+    for host in state.in_flight() {
+        let Some(number) = host.dispatch.filter(|part| !state.dispatches[*part].recalled) else {
+            continue;
+        };
+        parts.insert(number);
+        if state.has_begun(&host.target.host) {
+            begun.insert(number);
+        }
+    }
+    let recall = |number: &usize| Fact::Recalled { task: state.dispatches[*number].task.clone() };
+    parts.difference(&begun).map(recall).collect()
 }
 
 #[cfg(test)]

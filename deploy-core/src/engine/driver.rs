@@ -6,21 +6,22 @@ mod prepare;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::book::Book;
 use super::decide::{Next, decide};
+use super::line::{self, LOOK_AGAIN, Line};
 use super::node::Parts;
 use super::progress::Progress;
 use crate::cancel::CancelToken;
 use crate::context::Context;
-use crate::event::Fact;
+use crate::event::{Event, Fact};
 use crate::executor::ExecuteError;
 use crate::failure::{Failure, FailureCode};
 use crate::journal::JournalError;
 use crate::model::{HostResult, HostStatus, Outcome, ReleaseReport, TaskId, Timestamp};
-use crate::state::HostState;
+use crate::state::{Hold, HostState};
 
 /// What came of driving a task.
 #[derive(Debug)]
@@ -58,11 +59,14 @@ pub(super) struct Driver {
     running: JoinSet<Result<ReleaseReport, ExecuteError>>,
     parts_running: HashMap<tokio::task::Id, TaskId>,
     cancels: BTreeMap<TaskId, CancelToken>,
+    room: watch::Receiver<u64>,
 }
 
 impl Driver {
     pub(super) fn new(parts: Arc<Parts>, book: Book, leash: Leash, attempt: u32) -> Self {
+        let room = parts.room.changes();
         Self {
+            room,
             parts,
             book,
             leash,
@@ -76,6 +80,14 @@ impl Driver {
 
     /// Drives the task until it is finished, has to wait, or has to be let go.
     pub(super) async fn drive(mut self) -> Result<Driven, JournalError> {
+        let driven = self.run().await?;
+        if matches!(driven, Driven::Finished) {
+            line::wake(&self.parts, &self.book.state().subject).await?;
+        }
+        Ok(driven)
+    }
+
+    async fn run(&mut self) -> Result<Driven, JournalError> {
         if self.attempt > self.parts.config.max_attempts {
             return self.give_up().await;
         }
@@ -86,12 +98,15 @@ impl Driver {
             self.record_progress().await?;
             let running: BTreeSet<TaskId> = self.cancels.keys().cloned().collect();
             let next = decide(self.book.state(), self.parts.clock.now(), &running);
+            if !matches!(next, Next::Dispatch { .. }) {
+                self.parts.room.leave_line(&self.book.state().task);
+            }
             let over = matches!(next, Next::Nothing | Next::Finish(_) | Next::Await { .. });
             if self.leash.stop.is_cancelled() && !over {
                 if self.running.is_empty() {
                     return Ok(self.hand_back());
                 }
-                self.wait(false).await?;
+                self.wait(None).await?;
                 continue;
             }
             if let Some(driven) = self.carry_out(next).await? {
@@ -108,42 +123,101 @@ impl Driver {
     async fn carry_out(&mut self, next: Next) -> Result<Option<Driven>, JournalError> {
         match next {
             Next::Nothing => return Ok(Some(Driven::Finished)),
-            Next::Resolve => return self.resolve().await,
+            Next::Resolve => match self.stand_in_line().await? {
+                Some(driven) => return Ok(Some(driven)),
+                None => return self.resolve().await,
+            },
             Next::Verify => return self.verify().await,
             Next::WaitUntil(until) => {
-                let known = self.book.state().hold.as_ref().is_some_and(|hold| hold.until == until);
+                let waits = |hold: &Hold| hold.reason.is_none() && hold.until == Some(until);
+                let known = self.book.state().hold.as_ref().is_some_and(waits);
                 if known || self.book.record_decision(vec![Fact::Waiting { until }]).await? {
                     return Ok(Some(Driven::Until(until)));
                 }
             }
-            Next::AskGates => return self.ask_gates().await,
-            Next::StartBatch(batch) => {
-                self.book.record_decision(vec![Fact::BatchStarted { batch }]).await?;
-            }
-            Next::FinishBatch(batch) => {
-                self.book.record_decision(vec![Fact::BatchFinished { batch }]).await?;
+            Next::AskGates => match self.stand_in_line().await? {
+                Some(driven) => return Ok(Some(driven)),
+                None => return self.ask_gates().await,
+            },
+            Next::Record(facts) | Next::Finish(facts) => {
+                self.book.record_decision(facts).await?;
             }
             Next::Dispatch { number, hosts } => self.dispatch(number, hosts).await?,
             Next::Resume { number } => self.resume(number),
-            Next::Await { cancel } => self.wait(cancel).await?,
-            Next::Finish(facts) => {
-                self.book.record_decision(facts).await?;
+            Next::Await { cancel, until } => {
+                self.cancel_parts(cancel);
+                self.wait(until).await?;
             }
+            Next::Stand(until) => return self.stand(until).await,
         }
         Ok(None)
     }
-    /// Waits for the next thing to happen, and records it.
-    async fn wait(&mut self, cancel: bool) -> Result<(), JournalError> {
-        if cancel {
-            let reason = self.book.state().cancel.clone().unwrap_or_default();
-            for token in self.cancels.values().filter(|token| !token.is_cancelled()) {
-                token.cancel(&reason);
+
+    /// Lets go of the task until a time, or until somebody records something for it.
+    async fn stand(&mut self, until: Option<Timestamp>) -> Result<Option<Driven>, JournalError> {
+        let last = self.book.state().last;
+        self.book.catch_up().await?;
+        if self.book.state().last != last {
+            return Ok(None);
+        }
+        let again = self.parts.clock.now().plus(LOOK_AGAIN);
+        Ok(Some(Driven::Until(until.map_or(again, |until| until.min(again)))))
+    }
+
+    /// Lets go of a deployment that may not begin yet, because another one of its project has begun
+    /// and is not finished.
+    async fn stand_in_line(&mut self) -> Result<Option<Driven>, JournalError> {
+        let state = self.book.state();
+        if state.rollout().is_none() {
+            return Ok(None);
+        }
+        let line = Line::before(&self.parts, state).await?;
+        let Some(fact) = line.fact().filter(|_| line.is_closed()) else {
+            return Ok(None);
+        };
+        let mut after = state.clone();
+        let event = Event::new(state.task.clone(), state.last, state.updated_at, fact.clone());
+        after.apply(&event);
+        if after != *state && !self.book.record_decision(vec![fact]).await? {
+            return Ok(None);
+        }
+        let again = self.parts.clock.now().plus(LOOK_AGAIN);
+        Ok(Some(Driven::Until(again)))
+    }
+
+    /// Cancels the parts that were taken back, and all others where that is due.
+    fn cancel_parts(&self, all: bool) {
+        let state = self.book.state();
+        let stop = state.stopped.as_ref().map(|stop| stop.reason.as_str());
+        let pause = state.paused.as_ref().map(|pause| pause.reason.as_str());
+        let reason = state.cancel.as_deref().or(stop).or(pause).unwrap_or("taken back");
+        let recalled = |part: &TaskId| {
+            let mut parts = state.dispatches.iter().rev();
+            parts.find(|known| known.task == *part).is_some_and(|known| known.recalled)
+        };
+        for (part, token) in &self.cancels {
+            if !token.is_cancelled() && (all || recalled(part)) {
+                token.cancel(reason);
             }
         }
+    }
+
+    /// Waits for the next thing to happen, at most until a time, and records it.
+    async fn wait(&mut self, until: Option<Timestamp>) -> Result<(), JournalError> {
+        let clock = Arc::clone(&self.parts.clock);
+        let moment = async {
+            match until {
+                Some(until) => clock.sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        let waits = self.parts.room.has_in_line(&self.book.state().task);
         tokio::select! {
             () = self.progress.arrived() => {}
             () = self.leash.refresh.notified() => self.book.catch_up().await?,
             () = self.leash.abort.cancelled() => {}
+            _ = self.room.changed(), if waits => {}
+            () = moment => {}
             Some(ended) = self.running.join_next_with_id() => {
                 let (id, result) = ended.unwrap_or_else(|error| (error.id(), Err(dispatch::panicked(error))));
                 if let Some(part) = self.parts_running.remove(&id) {

@@ -1,18 +1,19 @@
 //! What both nodes are made of: accepting tasks, answering for them, and stopping.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-use tokio::sync::Notify;
-
+use super::active::Active;
 use super::book::Book;
 use super::decide::{Next, decide};
 use super::fence::Fences;
+use super::line::{self, Line};
+use super::room::Room;
 use super::stream::EventStream;
+use super::verbs::{self, Verb, Wish};
 use super::workers::Workers;
 use crate::cancel::CancelToken;
 use crate::clock::Clock;
@@ -22,8 +23,8 @@ use crate::executor::Executor;
 use crate::failure::Retry;
 use crate::gate::Gate;
 use crate::journal::{Journal, JournalError, JournalQuery};
-use crate::model::{ReleaseTask, TaskId, Timestamp};
-use crate::observer::Observer;
+use crate::model::{Actor, DeploymentId, ReleaseTask, TaskId, Timestamp};
+use crate::observer::{NullObserver, Observer};
 use crate::parser::{Format, ParseError};
 use crate::queue::{Pushed, Queue, QueueError};
 use crate::resolver::AgentResolver;
@@ -32,6 +33,7 @@ use crate::state::{Phase, Subject, TaskState};
 use crate::summary::TaskSummary;
 use crate::task::{DeploymentTask, TaskRecord};
 use crate::verifier::Verifier;
+use serde::Serialize;
 
 /// The parts that a host application gives a node.
 #[derive(Debug)]
@@ -48,6 +50,7 @@ pub(crate) struct Parts {
     pub(crate) gates: Vec<Arc<dyn Gate>>,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
     pub(crate) fences: Fences,
+    pub(crate) room: Room,
 }
 
 /// Which of the two nodes it is.
@@ -82,6 +85,8 @@ pub(crate) struct EngineConfig {
     pub(crate) drain: Duration,
     /// How long finished tasks stay in the journal.
     pub(crate) retention: Retention,
+    /// How many hosts are done at once, over all tasks.
+    pub(crate) max_hosts: Option<usize>,
 }
 
 /// What `accept` did.
@@ -109,6 +114,18 @@ pub enum NodeError {
         /// The id.
         id: TaskId,
     },
+    /// What was asked makes no sense for the task as it is.
+    #[error("cannot {verb} {id} while it is {}: {reason}", .phase.as_str())]
+    NotNow {
+        /// The id.
+        id: TaskId,
+        /// What was asked.
+        verb: Verb,
+        /// How far the task has come.
+        phase: Phase,
+        /// Why it makes no sense, in words.
+        reason: String,
+    },
     /// The request or the task is not one.
     #[error("{0}")]
     Invalid(Faults),
@@ -135,7 +152,10 @@ impl NodeError {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Conflict { .. } | Self::Unknown { .. } | Self::Invalid(_) => Retry::Never,
+            Self::Conflict { .. }
+            | Self::Unknown { .. }
+            | Self::NotNow { .. }
+            | Self::Invalid(_) => Retry::Never,
             Self::Busy { retry_after } => Retry::After(*retry_after),
             Self::ShuttingDown => Retry::After(Duration::from_secs(5)),
             Self::Storage { .. } => Retry::Never,
@@ -172,28 +192,6 @@ pub(crate) struct Engine {
     turns: Vec<tokio::sync::Mutex<()>>,
 }
 
-/// The tasks that are being driven in this process, each with what tells its driver to look at the
-/// journal again.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Active(Arc<Mutex<HashMap<TaskId, Arc<Notify>>>>);
-
-impl Active {
-    pub(super) fn enter(&self, task: TaskId, refresh: Arc<Notify>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(task, refresh);
-    }
-
-    pub(super) fn leave(&self, task: &TaskId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(task);
-    }
-
-    fn refresh(&self, task: &TaskId) {
-        let active = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(refresh) = active.get(task) {
-            refresh.notify_one();
-        }
-    }
-}
-
 impl Engine {
     /// Puts what the journal holds unfinished back into the queue, where it is missing, and starts
     /// the workers.
@@ -212,9 +210,12 @@ impl Engine {
     /// The journal comes first: a task that is in the journal and not in the queue is put there by
     /// the next start, so that nothing which was answered is lost. Two calls for one id come one
     /// after the other, so that none is told of a task that another takes back.
+    ///
+    /// `more` are facts that are recorded together with the acceptance.
     pub(crate) async fn accept(
         &self,
         fact: Fact,
+        more: Vec<Fact>,
         record: TaskRecord,
     ) -> Result<Accepted, NodeError> {
         if self.stop.is_cancelled() {
@@ -222,13 +223,22 @@ impl Engine {
         }
         let id = record.id.clone();
         let _turn = self.turn(&id).lock().await;
-        let first = Event::new(id.clone(), Sequence::new(1), self.parts.clock.now(), fact);
-        match self.parts.journal.append(vec![first.clone()]).await {
+        let now = self.parts.clock.now();
+        let event = |(number, fact)| Event::new(id.clone(), Sequence::new(number), now, fact);
+        let first = event((1, fact.clone()));
+        let events: Vec<_> = (1..).zip(std::iter::once(fact).chain(more)).map(event).collect();
+        match self.parts.journal.append(events.clone()).await {
             Ok(()) => {
                 // Before a worker can have it, so that this comes first.
-                self.parts.observers.observe(&first);
-                match self.parts.queue.push(record.with_due(first.at)).await {
-                    Ok(Pushed::New | Pushed::Known) => Ok(Accepted::New),
+                events.iter().for_each(|event| self.parts.observers.observe(event));
+                let busy = record.exclusive_key.as_ref().is_some_and(|k| self.active.has_key(k));
+                match self.parts.queue.push(record.with_due(now)).await {
+                    Ok(Pushed::New | Pushed::Known) => {
+                        if busy {
+                            self.record_line(&id, Sequence::new(events.len() as u64)).await;
+                        }
+                        Ok(Accepted::New)
+                    }
                     // The queue certainly does not have it.
                     Err(error @ (QueueError::Full { .. } | QueueError::TooLarge { .. })) => {
                         self.parts.journal.remove(id).await?;
@@ -252,6 +262,31 @@ impl Engine {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Records, for people, that a task was accepted behind another one that is being worked on, unless
+    /// it has gone on already. It is accepted in any case.
+    async fn record_line(&self, id: &TaskId, accepted: Sequence) {
+        let record = async {
+            let Some(mut book) = self.open(id).await?.filter(|b| b.state().last == accepted) else {
+                return Ok(());
+            };
+            let line = Line::before(&self.parts, book.state()).await?;
+            book.record_decision(line.fact().into_iter().collect()).await.map(|_| ())
+        };
+        if let Err(error) = record.await {
+            let error: JournalError = error;
+            tracing::warn!(target: "deploy", task = %id, %error, "its place in line is not recorded");
+        }
+    }
+
+    /// The unfinished deployments of the project that come before this one, the first first.
+    pub(crate) async fn line(&self, id: &TaskId) -> Result<Vec<DeploymentId>, NodeError> {
+        let state = self.state(id).await?;
+        if state.began || state.phase == Phase::Finished {
+            return Ok(Vec::new());
+        }
+        Ok(Line::before(&self.parts, &state).await?.ids())
     }
 
     /// What lets calls for one id come one after the other.
@@ -288,13 +323,14 @@ impl Engine {
 
     /// Records that a task is to be cancelled. When nothing is being done for it, it ends here and
     /// now, wherever it waits; otherwise its driver is told.
-    pub(crate) async fn cancel(&self, id: &TaskId, reason: &str) -> Result<(), NodeError> {
+    pub(crate) async fn cancel(&self, id: &TaskId, by: Actor) -> Result<(), NodeError> {
         let Some(mut book) = self.open(id).await? else {
             return Err(NodeError::Unknown { id: id.clone() });
         };
         if book.state().cancel.is_none() {
-            let reason = reason.chars().filter(|c| !c.is_control()).take(512).collect();
-            book.record(vec![Fact::CancelRequested { reason }]).await?;
+            let Actor { who, why, .. } = by.cleaned();
+            let who = Some(who).filter(|who| !who.is_empty());
+            book.record(vec![Fact::CancelRequested { reason: why, who }]).await?;
         }
         // A driver that hands hosts out in the meantime records it, and so this decision fails; one
         // that comes later finds the end recorded.
@@ -304,10 +340,47 @@ impl Engine {
             if book.record_decision(facts).await? {
                 // It need not stay in the queue until its time.
                 self.parts.queue.reschedule(id.clone(), self.parts.clock.now()).await?;
-                break;
+                line::wake(&self.parts, &book.state().subject).await?;
+                return Ok(());
             }
         }
-        self.active.refresh(id);
+        self.go_on(&book).await
+    }
+
+    /// Records what a person wants, on the state that it makes sense for, and lets the task go on from
+    /// there.
+    pub(crate) async fn intervene(
+        &self,
+        id: &TaskId,
+        wish: &Wish,
+        by: Actor,
+    ) -> Result<(), NodeError> {
+        let Some(mut book) = self.open(id).await? else {
+            return Err(NodeError::Unknown { id: id.clone() });
+        };
+        let by = by.cleaned();
+        loop {
+            let facts = verbs::facts(book.state(), wish, &by).map_err(|reason| {
+                let (verb, phase) = (wish.verb(), book.state().phase);
+                NodeError::NotNow { id: id.clone(), verb, phase, reason }
+            })?;
+            if facts.is_empty() {
+                return Ok(());
+            }
+            // What somebody else has recorded in the meantime may have changed what makes sense.
+            if book.record_decision(facts).await? {
+                return self.go_on(&book).await;
+            }
+        }
+    }
+
+    /// Tells whoever drives a task to look at its journal, or lets it be driven when nobody does.
+    async fn go_on(&self, book: &Book) -> Result<(), NodeError> {
+        let state = book.state();
+        self.active.refresh(&state.task);
+        // With its place in line. Where it is being driven this changes nothing, and its worker sees
+        // to it that what was recorded is not slept through.
+        self.parts.queue.reschedule(state.task.clone(), state.accepted_at).await?;
         Ok(())
     }
 
@@ -354,11 +427,14 @@ async fn recover(parts: &Parts) -> Result<(), NodeError> {
         let page = parts.journal.list(query.clone()).await?;
         let Some(last) = page.last() else { break };
         query = query.with_after(last.task.clone());
-        unfinished.extend(page.into_iter().map(|summary| (summary.task, summary.accepted_at)));
+        unfinished.extend(page);
     }
-    for (task, accepted_at) in unfinished.into_iter().rev() {
-        let first = parts.journal.read(task, Sequence::START, 1).await?;
+    for TaskSummary { task, accepted_at, began, .. } in unfinished.into_iter().rev() {
+        let first = parts.journal.read(task.clone(), Sequence::START, 1).await?;
         let state = first.first().and_then(TaskState::of);
+        if began && parts.room.is_limited() {
+            take_places(parts, &task).await?;
+        }
         let record = state.and_then(|state| record_of(parts.role, &state.subject));
         let Some(record) = record else { continue };
         match parts.queue.push(record.with_due(accepted_at)).await {
@@ -366,6 +442,16 @@ async fn recover(parts: &Parts) -> Result<(), NodeError> {
             Ok(_) | Err(QueueError::Conflict { .. }) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+    Ok(())
+}
+
+/// Takes the places of the hosts that are being done for a task, before anybody else can have them.
+async fn take_places(parts: &Parts, task: &TaskId) -> Result<(), JournalError> {
+    let (journal, clock) = (Arc::clone(&parts.journal), Arc::clone(&parts.clock));
+    if let Some(book) = Book::open(journal, clock, Arc::new(NullObserver), task).await? {
+        let hosts: Vec<_> = book.state().in_flight().map(|h| h.target.host.clone()).collect();
+        parts.room.take(task, &hosts);
     }
     Ok(())
 }

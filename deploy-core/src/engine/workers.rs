@@ -6,14 +6,16 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use tokio::task::{JoinError, JoinSet};
 
+use super::active::Active;
 use super::book::Book;
 use super::driver::{Driven, Driver, Leash};
-use super::node::{Active, Parts};
+use super::node::Parts;
 use crate::cancel::CancelToken;
 use crate::failure::{Failure, FailureCode};
 use crate::journal::JournalError;
 use crate::model::TaskId;
 use crate::queue::{Claim, QueueError, Settlement};
+use crate::task::TaskRecord;
 
 /// How long a worker leaves a queue alone that failed.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -103,7 +105,7 @@ impl Worker {
             abort: self.abort.child(),
             refresh: Arc::new(Notify::new()),
         };
-        self.active.enter(task.clone(), Arc::clone(&leash.refresh));
+        self.active.enter(&claim.task, Arc::clone(&leash.refresh));
         let mut driving = JoinSet::new();
         driving.spawn(drive(Arc::clone(&self.parts), claim.clone(), leash.clone()));
         let settlement = tokio::select! {
@@ -118,9 +120,26 @@ impl Worker {
                 None
             }
         };
+        self.parts.room.leave_line(&task);
+        if matches!(settlement, None | Some(Settlement::Done)) {
+            self.parts.room.keep(&task, |_| false);
+        }
+        if let Some(settlement) = settlement {
+            self.settle(claim, settlement, &leash.refresh).await;
+        }
         self.active.leave(&task);
-        let Some(settlement) = settlement else { return };
-        match self.parts.queue.settle(claim.token, settlement).await {
+    }
+
+    /// Settles a task. What somebody recorded for it while it was put off is not slept through.
+    async fn settle(&self, claim: Claim, settlement: Settlement, refresh: &Notify) {
+        let put_off = matches!(settlement, Settlement::Defer { .. });
+        let TaskRecord { id: task, due, .. } = claim.task;
+        let mut settled = self.parts.queue.settle(claim.token, settlement).await;
+        if put_off && settled.is_ok() && was_notified(refresh).await {
+            let due = due.unwrap_or_else(|| self.parts.clock.now());
+            settled = self.parts.queue.reschedule(task.clone(), due).await.map(|_| ());
+        }
+        match settled {
             Ok(()) | Err(QueueError::LeaseLost { .. }) => {}
             Err(error) => {
                 tracing::error!(target: "deploy", %task, %error, "a task could not be settled");
@@ -170,6 +189,15 @@ impl Worker {
                 }
             }
         }
+    }
+}
+
+/// Says whether somebody was notified and has not seen it yet.
+async fn was_notified(notify: &Notify) -> bool {
+    tokio::select! {
+        biased;
+        () = notify.notified() => true,
+        () = std::future::ready(()) => false,
     }
 }
 

@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use super::{HostPattern, RootTemplate};
 use crate::document::{Decode, Node, Table, Value, deserialize_by_decode};
-use crate::model::{AgentName, BusinessName, Endpoint, HostAddress, HostName, ProjectName, Tag};
+use crate::model::{
+    AgentName, BusinessName, Endpoint, HostAddress, HostName, ProjectName, Tag, ZoneName,
+};
 
 /// Where an agent, and the hosts it manages, are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -80,6 +82,9 @@ pub struct Host {
     /// How it is reached without an agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
+    /// The zone that it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<ZoneName>,
     /// Its tags.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
@@ -92,6 +97,7 @@ impl Decode for Host {
         let address = table.required("address");
         let agent: Option<Option<AgentName>> = table.optional("agent");
         let endpoint: Option<Option<Endpoint>> = table.optional("endpoint");
+        let zone = table.optional("zone");
         let tags = table.or("tags", Vec::new());
         table.finish();
         match (&agent, &endpoint) {
@@ -109,6 +115,7 @@ impl Decode for Host {
             address: address?,
             agent: agent?,
             endpoint: endpoint?,
+            zone: zone?,
             tags: tags?,
         })
     }

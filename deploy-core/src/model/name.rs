@@ -130,6 +130,11 @@ text_type!(
     check_name
 );
 text_type!(
+    /// The name of a zone: hosts of one zone may fail at once.
+    ZoneName,
+    check_name
+);
+text_type!(
     /// The id of a deployment, chosen by the caller or made by [`DeploymentId::generate`].
     ///
     /// The same id filed again is the same deployment.

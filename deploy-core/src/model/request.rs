@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    BusinessName, DeploymentId, Monitor, OnMissed, PackageSource, Person, ProjectName, ReleaseSpec,
-    RequirementId, RequirementName, RolloutSpec, Timestamp, WorkOrder, schedule,
+    BusinessName, DeploymentId, HostName, Monitor, OnMissed, PackageSource, Person, ProjectName,
+    ReleaseSpec, RequirementId, RequirementName, RolloutSpec, Timestamp, WorkOrder, schedule,
 };
 use crate::document::{Decode, Node, Value, decode_text, deserialize_by_decode};
 
@@ -47,6 +47,12 @@ pub struct DeploymentRequest {
     /// The monitoring address, where the project has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Monitor>,
+    /// Only these hosts of the project; all of them when it names none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostName>,
+    /// The deployment whose rest this one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<DeploymentId>,
     /// The order in which hosts are done.
     pub rollout: RolloutSpec,
     /// How the release is laid out and brought to life on each host.
@@ -69,6 +75,8 @@ impl DeploymentRequest {
             expires_at: None,
             on_missed: OnMissed::Run,
             monitor: None,
+            hosts: Vec::new(),
+            retry_of: None,
             rollout: RolloutSpec::default(),
             release: ReleaseSpec::default(),
         }
@@ -130,6 +138,13 @@ impl DeploymentRequest {
         self
     }
 
+    /// Names the hosts of the project that it is for.
+    #[must_use]
+    pub fn with_hosts(mut self, hosts: Vec<HostName>) -> Self {
+        self.hosts = hosts;
+        self
+    }
+
     /// Sets the order in which hosts are done.
     #[must_use]
     pub fn with_rollout(mut self, rollout: RolloutSpec) -> Self {
@@ -164,6 +179,8 @@ impl Decode for DeploymentRequest {
             schedule::check(&table, not_before, expires_at, on_missed);
         }
         let monitor = table.optional("monitor");
+        let hosts = table.or("hosts", Vec::new());
+        let retry_of = table.optional("retry_of");
         let rollout = table.or("rollout", RolloutSpec::default());
         let release = table.or("release", ReleaseSpec::default());
         table.finish();
@@ -179,6 +196,8 @@ impl Decode for DeploymentRequest {
             expires_at: expires_at?,
             on_missed: on_missed?,
             monitor: monitor?,
+            hosts: hosts?,
+            retry_of: retry_of?,
             rollout: rollout?,
             release: release?,
         })

@@ -1,134 +1,81 @@
-//! The order in which hosts are done, as a request asks for it.
+//! The order in which hosts are done, and when that stops, as a request asks for it.
 
-use std::fmt;
-use std::str::FromStr;
+mod batch_size;
+mod budget;
+mod canary;
+mod host_count;
+mod order;
+mod pause;
+mod percentage;
+
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::document::{Decode, Invalid, Node, Value, decode_text, deserialize_by_decode};
+pub use batch_size::BatchSize;
+pub use budget::{AfterBudget, FailureBudget, FailureLimit, RunningHosts};
+pub use canary::{Canary, CanaryHold};
+pub use host_count::HostCount;
+pub use order::HostOrder;
+pub use pause::BatchPause;
+pub use percentage::Percentage;
 
-/// A share of 1 % to 100 %.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Percentage(u8);
+use super::span;
+use crate::document::{Decode, Node, Table, Value, deserialize_by_decode};
 
-impl Percentage {
-    /// Makes a percentage.
-    ///
-    /// # Errors
-    ///
-    /// [`Invalid`] when it is not from 1 to 100.
-    pub fn new(percent: u8) -> Result<Self, Invalid> {
-        if (1..=100).contains(&percent) {
-            return Ok(Self(percent));
-        }
-        Err(Invalid::new(&percent.to_string(), "a percentage from 1 to 100"))
-    }
-
-    /// The share of `whole`, rounded up, so that a share of something is never nothing.
-    #[must_use]
-    pub fn of(self, whole: usize) -> usize {
-        (whole * usize::from(self.0)).div_ceil(100)
-    }
-}
-
-impl fmt::Display for Percentage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}%", self.0)
-    }
-}
-
-/// How many hosts a batch has.
-///
-/// Written as `"3"`, `"25%"` or the number 3. A percentage is of all hosts of the deployment,
-/// rounded up, and at least one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BatchSize {
-    /// So many hosts.
-    Hosts(u32),
-    /// Such a share of all hosts.
-    Share(Percentage),
-}
-
-impl BatchSize {
-    /// The number of hosts, out of `all`.
-    #[must_use]
-    pub fn hosts(self, all: usize) -> usize {
-        match self {
-            Self::Hosts(hosts) => hosts as usize,
-            Self::Share(share) => share.of(all),
-        }
-    }
-}
-
-const ALLOWED: &str =
-    "a number of hosts from 1 to 1000000, or a percentage from \"1%\" to \"100%\"";
-
-impl fmt::Display for BatchSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Hosts(hosts) => hosts.fmt(f),
-            Self::Share(share) => share.fmt(f),
-        }
-    }
-}
-
-impl FromStr for BatchSize {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let invalid = || Invalid::new(text, ALLOWED);
-        let number = |text: &str| {
-            let digits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
-            digits.then(|| text.parse::<u32>().ok()).flatten().ok_or_else(invalid)
-        };
-        if let Some(share) = text.strip_suffix('%') {
-            let share = u8::try_from(number(share)?).map_err(|_| invalid())?;
-            return Percentage::new(share).map(Self::Share).map_err(|_| invalid());
-        }
-        match number(text)? {
-            hosts @ 1..=1_000_000 => Ok(Self::Hosts(hosts)),
-            _ => Err(invalid()),
-        }
-    }
-}
-
-impl Serialize for BatchSize {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl Decode for BatchSize {
-    fn decode(node: &Node<'_>) -> Option<Self> {
-        match node.value() {
-            Value::Integer(hosts) => {
-                hosts.to_string().parse().map_or_else(|_| node.refuse(ALLOWED), Some)
-            }
-            Value::Text(_) => decode_text(node),
-            _ => node.refuse(ALLOWED),
-        }
-    }
-}
-
-/// The order in which hosts are done.
+/// The order in which hosts are done, and when that stops.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RolloutSpec {
     /// The sizes of the batches; the last one repeats until no host is left. One host at a time by
-    /// default, because that is the order that breaks least.
+    /// default, because that is the order that breaks least. A rollout has
+    /// [`MOST_BATCHES`](Self::MOST_BATCHES) at most; one that would have more fails before it begins.
     pub batches: Vec<BatchSize>,
     /// How many hosts of a batch are done at once at most: 10 by default.
     pub max_parallel: u32,
+    /// The order in which hosts come into the batches.
+    pub order: HostOrder,
+    /// Whether a batch may take a whole zone, where the order is [`HostOrder::Zone`]: no by default,
+    /// because a zone is what fails at once.
+    ///
+    /// When it may not, each batch leaves a host of every zone with two hosts or more, and takes at
+    /// most one zone of a single host; a batch is smaller for that where it has to be, never empty.
+    /// Hosts without a zone are free.
+    pub whole_zones: bool,
+    /// The pause between two batches: none by default.
+    pub pause: BatchPause,
+    /// A first batch that the rest waits for: none by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+    /// How many hosts may fail.
+    pub failures: FailureBudget,
+    /// How long the rollout may take from its beginning: three days by default, because an agent that
+    /// lives and never answers must not hold a project for ever. It does not run while the rollout
+    /// stands: during pauses, holds, and while it waits for a person.
+    #[serde(serialize_with = "span::serialize")]
+    pub deadline: Duration,
 }
 
 impl Default for RolloutSpec {
     fn default() -> Self {
-        Self { batches: vec![BatchSize::Hosts(1)], max_parallel: 10 }
+        Self {
+            batches: vec![BatchSize::Hosts(1)],
+            max_parallel: 10,
+            order: HostOrder::Resolved,
+            whole_zones: false,
+            pause: BatchPause::default(),
+            canary: None,
+            failures: FailureBudget::default(),
+            deadline: Duration::from_secs(3 * 24 * 60 * 60),
+        }
     }
 }
 
 impl RolloutSpec {
+    /// How many batches a rollout has at most: so many that hosts done one by one, which is the
+    /// default, are only too many for a person to watch, and so few that the list stays a small fact.
+    pub const MOST_BATCHES: usize = 10_000;
+
     /// Sets the sizes of the batches.
     #[must_use]
     pub fn with_batches(mut self, batches: Vec<BatchSize>) -> Self {
@@ -142,6 +89,90 @@ impl RolloutSpec {
         self.max_parallel = hosts;
         self
     }
+
+    /// Sets the order in which hosts come into the batches.
+    #[must_use]
+    pub fn with_order(mut self, order: HostOrder) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// Sets whether a batch may take a whole zone.
+    #[must_use]
+    pub fn with_whole_zones(mut self, whole_zones: bool) -> Self {
+        self.whole_zones = whole_zones;
+        self
+    }
+
+    /// Sets the pause between two batches.
+    #[must_use]
+    pub fn with_pause(mut self, pause: BatchPause) -> Self {
+        self.pause = pause;
+        self
+    }
+
+    /// Sets the first batch that the rest waits for.
+    #[must_use]
+    pub fn with_canary(mut self, canary: Canary) -> Self {
+        self.canary = Some(canary);
+        self
+    }
+
+    /// Sets how many hosts may fail.
+    #[must_use]
+    pub fn with_failures(mut self, failures: FailureBudget) -> Self {
+        self.failures = failures;
+        self
+    }
+
+    /// Sets how long the rollout may take from its beginning.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The most hosts that a batch can have, where that does not depend on how many there are.
+    fn largest_batch(&self) -> Option<u32> {
+        let size = |size: BatchSize| match size {
+            BatchSize::Hosts(hosts) => Some(hosts),
+            _ => None,
+        };
+        let canary = self.canary.map(|canary| BatchSize::from(canary.hosts));
+        let sizes = self.batches.iter().copied().chain(canary).map(size);
+        sizes.collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
+    /// Finds what does not fit together.
+    fn check(&self, table: &Table<'_>) {
+        if self.batches.is_empty() {
+            table.fault("batches", "an empty list", "at least one batch");
+        }
+        if self.batches.len() > Self::MOST_BATCHES {
+            let found = format!("a list of {}", self.batches.len());
+            table.fault("batches", found, format!("at most {} batches", Self::MOST_BATCHES));
+        }
+        if let Some(first) = self.batches.first().filter(|first| first.is_relative()) {
+            let allowed = "a number or a percentage: there is no batch before the first";
+            table.fault("batches[0]", format!("the growth \"{first}\""), allowed);
+        }
+        if self.max_parallel == 0 {
+            table.fault("max_parallel", "the number 0", "at least 1");
+        }
+        if self.whole_zones && self.order != HostOrder::Zone {
+            table.fault("whole_zones", "true", "false, unless order is \"zone\"");
+        }
+        if self.deadline.is_zero() {
+            table.fault("deadline", "no time at all", "a duration longer than nothing");
+        }
+        let fewest = self.failures.batch.and_then(FailureLimit::fewest);
+        if let (Some(fewest), Some(largest)) = (fewest, self.largest_batch())
+            && fewest > largest
+        {
+            let found = format!("a limit that {fewest} failed hosts pass");
+            table.fault("failures.batch", found, format!("one that a batch of {largest} can pass"));
+        }
+    }
 }
 
 impl Decode for RolloutSpec {
@@ -151,43 +182,44 @@ impl Decode for RolloutSpec {
         let batches = match table.node("batches") {
             Some(node) if matches!(node.value(), Value::List(_)) => Vec::decode(&node),
             Some(node) => BatchSize::decode(&node).map(|size| vec![size]),
-            None => Some(default.batches),
+            None => Some(default.batches.clone()),
         };
-        if batches.as_ref().is_some_and(Vec::is_empty) {
-            table.fault("batches", "an empty list", "at least one batch");
-        }
-        if batches.as_ref().is_some_and(|batches| batches.len() > 500) {
-            table.fault("batches", "a list of more than 500", "at most 500 batches");
-        }
         let max_parallel = table.or("max_parallel", default.max_parallel);
-        if max_parallel == Some(0) {
-            table.fault("max_parallel", "the number 0", "at least 1");
-        }
+        let order = table.or("order", default.order.clone());
+        let whole_zones = table.or("whole_zones", default.whole_zones);
+        let pause = table.or("pause", default.pause);
+        let canary = table.optional("canary");
+        let failures = table.or("failures", default.failures);
+        let deadline = table.or("deadline", default.deadline);
+        // What could not be read has its fault; the rest is checked with the default in its place, of
+        // which no fault can come.
+        let spec = Self {
+            batches: batches.clone().unwrap_or(default.batches),
+            max_parallel: max_parallel.unwrap_or(default.max_parallel),
+            order: order.clone().unwrap_or(HostOrder::Zone),
+            whole_zones: whole_zones.unwrap_or(default.whole_zones),
+            pause: pause.unwrap_or(default.pause),
+            canary: canary.unwrap_or_default(),
+            failures: failures
+                .filter(|_| batches.is_some() && canary.is_some())
+                .unwrap_or(default.failures),
+            deadline: deadline.unwrap_or(default.deadline),
+        };
+        spec.check(&table);
         table.finish();
-        Some(Self { batches: batches?, max_parallel: max_parallel? })
+        (batches.is_some()
+            && max_parallel.is_some()
+            && order.is_some()
+            && whole_zones.is_some()
+            && pause.is_some()
+            && canary.is_some()
+            && failures.is_some()
+            && deadline.is_some())
+        .then_some(spec)
     }
 }
 
-deserialize_by_decode!(BatchSize, RolloutSpec);
+deserialize_by_decode!(RolloutSpec);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_share_is_rounded_up_and_at_least_one() {
-        let share = |text: &str, all| text.parse::<BatchSize>().unwrap().hosts(all);
-        assert_eq!(share("1%", 3), 1);
-        assert_eq!(share("34%", 3), 2);
-        assert_eq!(share("50%", 5), 3);
-        assert_eq!(share("100%", 7), 7);
-        assert_eq!(share("4", 2), 4);
-    }
-
-    #[test]
-    fn sizes_that_make_no_sense_are_refused() {
-        for bad in ["", "0", "0%", "101%", "-1", "+1", "1.5", "50 %", "%", "4294967296", "many"] {
-            assert!(bad.parse::<BatchSize>().is_err(), "{bad:?}");
-        }
-    }
-}
+mod tests;

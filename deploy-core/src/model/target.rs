@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{AgentName, Endpoint, HostAddress, HostName, HostPath, Tag};
+use super::{AgentName, Endpoint, HostAddress, HostName, HostPath, Tag, ZoneName};
 use crate::document::{Decode, Node, deserialize_by_decode};
 
 /// A host that gets the release of a project, and how it is reached.
@@ -18,6 +18,9 @@ pub struct Target {
     /// The agent that manages it, when one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentName>,
+    /// The zone that it is in, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<ZoneName>,
     /// Its tags.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
@@ -29,13 +32,20 @@ impl Target {
     /// Names a host, its address, how it is reached, and where the project lives on it.
     #[must_use]
     pub fn new(host: HostName, address: HostAddress, endpoint: Endpoint, root: HostPath) -> Self {
-        Self { host, address, endpoint, agent: None, tags: Vec::new(), root }
+        Self { host, address, endpoint, agent: None, zone: None, tags: Vec::new(), root }
     }
 
     /// Sets the agent that manages the host.
     #[must_use]
     pub fn with_agent(mut self, agent: AgentName) -> Self {
         self.agent = Some(agent);
+        self
+    }
+
+    /// Sets the zone that the host is in.
+    #[must_use]
+    pub fn with_zone(mut self, zone: ZoneName) -> Self {
+        self.zone = Some(zone);
         self
     }
 
@@ -54,6 +64,7 @@ impl Decode for Target {
         let address = table.required("address");
         let endpoint = table.required("endpoint");
         let agent = table.optional("agent");
+        let zone = table.optional("zone");
         let tags = table.or("tags", Vec::new());
         let root = table.required("root");
         table.finish();
@@ -62,6 +73,7 @@ impl Decode for Target {
             address: address?,
             endpoint: endpoint?,
             agent: agent?,
+            zone: zone?,
             tags: tags?,
             root: root?,
         })

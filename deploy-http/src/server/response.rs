@@ -42,7 +42,7 @@ pub(super) fn problem(problem: &Problem) -> Response<Body> {
 /// What a node's error says to the one who asked. The cause of a failed store is for the log alone.
 pub(super) fn node_error(error: &NodeError) -> Box<Problem> {
     let kind = match error {
-        NodeError::Conflict { .. } => ProblemKind::Conflict,
+        NodeError::Conflict { .. } | NodeError::NotNow { .. } => ProblemKind::Conflict,
         NodeError::Unknown { .. } => ProblemKind::UnknownTask,
         NodeError::Invalid(_) => ProblemKind::Invalid,
         NodeError::Busy { .. } => ProblemKind::Busy,

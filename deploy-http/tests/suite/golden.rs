@@ -30,6 +30,8 @@ fn release_task() -> ReleaseTask {
     task.work_order = Some("WO-1".parse().unwrap());
     task.requirement = serde_json::from_str("{\"id\":\"R-1\",\"name\":\"faster checkout\"}").ok();
     task.monitor = deploy_core::model::Monitor::new("http://{host.address}:8080/health").ok();
+    task.hosts[1].zone = "zone-a".parse().ok();
+    task.hosts[1].tags = vec!["canary".parse().unwrap()];
     assert!(task.requirement.is_some() && task.monitor.is_some());
     task
 }
@@ -72,7 +74,7 @@ fn the_events_of_a_task_are_written_and_read_as_the_file_has_them() {
         Fact::HostFinished {
             result: HostResult::failed(samples::host(2), HostStatus::Failed, failure.clone()),
         },
-        Fact::CancelRequested { reason: "wrong version".to_owned() },
+        Fact::CancelRequested { reason: "wrong version".to_owned(), who: None },
         Fact::Finished { outcome: Outcome::Failed, failure: Some(failure) },
     ];
     let event = |(number, fact)| {

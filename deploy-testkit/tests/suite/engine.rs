@@ -3,95 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deploy_core::model::{
-    DeploymentId, DeploymentRequest, HostStatus, Outcome, RolloutSpec, TaskId,
-};
+use deploy_core::model::{DeploymentId, DeploymentRequest, HostStatus, Outcome};
 use deploy_core::{
-    Accepted, AgentNode, BuildError, Clock, Context, ControlNode, Deployment, ExecuteError, Fact,
-    FailureCode, FnResolver, Gate, GateDecision, GateError, Journal, JournalQuery, NodeError,
-    Phase, Queue, ResolveError, Sequence, VerifyError,
+    Accepted, AgentNode, BuildError, Clock, Context, ControlNode, ExecuteError, FailureCode,
+    FnResolver, Gate, GateDecision, GateError, Journal, JournalQuery, NodeError, Phase, Queue,
+    ResolveError, Sequence, VerifyError,
 };
-use deploy_queue::{MemoryJournal, MemoryQueue, QueueConfig};
-use deploy_testkit::{
-    FakeVerifier, HostScript, ScriptedExecutor, StaticResolver, VirtualClock, samples,
-};
+use deploy_queue::{MemoryQueue, QueueConfig};
+use deploy_testkit::{HostScript, StaticResolver, VirtualClock, samples};
 
-/// A control node's parts, kept apart so that a second node can be put together of them.
-#[derive(Clone, Debug)]
-struct World {
-    queue: Arc<MemoryQueue>,
-    journal: Arc<MemoryJournal>,
-    executor: ScriptedExecutor,
-    verifier: FakeVerifier,
-    clock: Arc<VirtualClock>,
-    hosts: usize,
-}
-
-impl World {
-    fn new(hosts: usize) -> Self {
-        let clock = Arc::new(VirtualClock::new());
-        let config = QueueConfig::new().with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
-        Self {
-            queue: Arc::new(MemoryQueue::new(config)),
-            journal: Arc::new(MemoryJournal::new()),
-            executor: ScriptedExecutor::new(),
-            verifier: FakeVerifier::new(*b"package"),
-            clock,
-            hosts,
-        }
-    }
-
-    /// The same journal in a new process: what was in memory of the queue is gone.
-    fn restarted(&self) -> Self {
-        let config = QueueConfig::new().with_clock(Arc::clone(&self.clock) as Arc<dyn Clock>);
-        Self { queue: Arc::new(MemoryQueue::new(config)), ..self.clone() }
-    }
-
-    fn builder(&self) -> deploy_core::ControlNodeBuilder {
-        ControlNode::builder()
-            .resolver(StaticResolver::new(samples::fleet(self.hosts)))
-            .verifier(self.verifier.clone())
-            .executor(self.executor.clone())
-            .queue(Arc::clone(&self.queue))
-            .journal(Arc::clone(&self.journal))
-            .clock(Arc::clone(&self.clock))
-            .drain(Duration::ZERO)
-    }
-
-    async fn node(&self) -> ControlNode {
-        self.builder().build().await.unwrap()
-    }
-
-    async fn facts(&self, deployment: &Deployment) -> Vec<Fact> {
-        let task = TaskId::from(deployment.id());
-        let events = self.journal.read(task, Sequence::START, 100_000).await.unwrap();
-        let numbers: Vec<_> = events.iter().map(|event| event.sequence.number()).collect();
-        assert_eq!(numbers, (1..=events.len() as u64).collect::<Vec<_>>());
-        events.into_iter().map(|event| event.fact).collect()
-    }
-}
-
-fn request(id: &str, batches: &[&str]) -> DeploymentRequest {
-    let sizes = batches.iter().map(|size| size.parse().unwrap()).collect();
-    samples::request(samples::package(b"package"))
-        .with_id(DeploymentId::new(id).unwrap())
-        .with_rollout(RolloutSpec::default().with_batches(sizes))
-}
-
-fn count(facts: &[Fact], name: &str) -> usize {
-    facts.iter().filter(|fact| fact.name() == name).count()
-}
-
-/// Waits until the journal has a fact of this name.
-async fn until(deployment: &Deployment, name: &str) {
-    let mut events = deployment.events(Sequence::START);
-    while let Some(event) = events.next().await {
-        if event.unwrap().fact.name() == name {
-            return;
-        }
-    }
-    panic!("{name} never came");
-}
+use crate::support::{World, count, order, request, until};
 
 #[tokio::test]
 async fn a_deployment_goes_to_every_host_in_batches_and_ends_once() {
@@ -188,7 +109,7 @@ async fn two_deployments_of_a_project_never_run_at_once_and_those_of_two_do() {
     elsewhere.project = samples::project("search");
     let elsewhere = node.submit(elsewhere).await.unwrap();
     assert!(elsewhere.wait().await.unwrap().succeeded());
-    assert_eq!(second.state().await.unwrap().phase, Phase::Preparing);
+    assert_eq!(second.state().await.unwrap().phase, Phase::InLine);
     assert!(second.state().await.unwrap().hosts.is_empty());
     world.executor.release(&samples::host(1));
     assert!(first.wait().await.unwrap().succeeded());
@@ -447,11 +368,6 @@ async fn what_was_accepted_and_never_queued_is_taken_up_at_the_next_start() {
     let deployment = node.deployment(DeploymentId::new("d1").unwrap());
     assert!(deployment.wait().await.unwrap().succeeded());
     assert!(!world.queue.reschedule(id, world.clock.now()).await.unwrap());
-}
-
-/// The ids of the parts that were handed out, in order.
-fn order(world: &World) -> Vec<String> {
-    world.executor.tasks().into_iter().map(|task| task.id.to_string()).collect()
 }
 
 #[tokio::test]

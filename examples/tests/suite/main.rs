@@ -1,3 +1,7 @@
+//! End to end: the release bot's real processes, on loopback, with real packages.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod bot;
 mod crash;
 mod gates;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Driver;
 use crate::context::Context;
+use crate::engine::decide::next_moment;
 use crate::event::Fact;
 use crate::executor::{ExecuteError, Executor};
 use crate::failure::{Failure, FailureCode};
@@ -11,7 +12,7 @@ use crate::journal::JournalError;
 use crate::model::{
     Fence, HostName, HostResult, HostStatus, ReleaseReport, ReleaseTask, Target, TaskId,
 };
-use crate::state::{Subject, TaskState};
+use crate::state::{HostState, Subject, TaskState};
 
 /// How often an executor that lost a task is asked again what became of it.
 const ASK_LOST_AGAIN: u32 = 3;
@@ -25,32 +26,59 @@ impl Driver {
         hosts: Vec<Target>,
     ) -> Result<(), JournalError> {
         let state = self.book.state();
+        let names: Vec<_> = hosts.iter().map(|target| target.host.clone()).collect();
+        let places = self.parts.room.ask(&state.task, &names);
+        if places == 0 {
+            // It stands in line for room, and goes on with what it has meanwhile.
+            let until = next_moment(state);
+            return self.wait(until).await;
+        }
+        let (hosts, names) = (hosts[..places].to_vec(), names[..places].to_vec());
         let part = state.task.part(number);
         let fence = match &state.subject {
             Subject::Deployment { .. } => self.parts.fences.next(self.parts.clock.now()),
             Subject::Release { task } => task.fence,
         };
-        let names = hosts.iter().map(|target| target.host.clone()).collect();
         let fact = Fact::Dispatched { task: part.clone(), hosts: names, fence };
         if self.book.record_decision(vec![fact]).await? {
-            self.execute(part_task(self.book.state(), part, hosts, fence), Vec::new());
+            let task = part_task(self.book.state(), part, hosts, fence);
+            let all = task.hosts.iter().map(|target| target.host.clone()).collect();
+            self.execute(task, all, Vec::new());
+        } else {
+            self.give_back_places();
         }
         Ok(())
+    }
+
+    /// Gives back the places of hosts that are not being done any more.
+    fn give_back_places(&self) {
+        let state = self.book.state();
+        let being_done = |host: &HostName| {
+            let host = state.host(host);
+            host.is_some_and(|host| host.dispatch.is_some() && host.result.is_none())
+        };
+        self.parts.room.keep(&state.task, being_done);
     }
 
     pub(super) fn resume(&mut self, number: usize) {
         let state = self.book.state();
         let dispatch = &state.dispatches[number];
         let hosts: Vec<_> = dispatch.hosts.iter().filter_map(|name| state.host(name)).collect();
-        let known = hosts.iter().filter_map(|host| host.result.clone()).collect();
+        // Hosts that were handed out again since belong to another part: what this one did with them
+        // is known, and what it says of them is not heard any more.
+        let ours = |host: &&&HostState| host.dispatch == Some(number);
+        let known = hosts.iter().filter(ours).filter_map(|host| host.result.clone());
+        let known = known.chain(dispatch.earlier.iter().cloned()).collect();
+        let open = hosts.iter().filter(ours).filter(|host| host.result.is_none());
+        let open: Vec<_> = open.map(|host| host.target.host.clone()).collect();
         let targets = hosts.iter().map(|host| host.target.clone()).collect();
         let task = part_task(state, dispatch.task.clone(), targets, dispatch.fence);
-        self.execute(task, known);
+        self.parts.room.take(&state.task, &open);
+        self.execute(task, open, known);
     }
 
-    fn execute(&mut self, task: ReleaseTask, known: Vec<HostResult>) {
+    fn execute(&mut self, task: ReleaseTask, hosts: Vec<HostName>, known: Vec<HostResult>) {
         let part = task.id.clone();
-        let hosts = task.hosts.iter().map(|target| target.host.clone());
         let observer = Arc::new(self.progress.of_hosts(hosts));
         let cx = self.context(part.clone()).with_observer(observer).with_known(known);
         self.cancels.insert(part.clone(), cx.cancel.clone());
@@ -64,12 +92,17 @@ impl Driver {
         let state = self.book.state();
         let news = |fact: &Fact| match fact {
             Fact::HostFinished { result } => {
-                state.host(&result.host).is_some_and(|host| host.result.is_none())
+                let host = state.host(&result.host);
+                host.is_some_and(|host| host.dispatch.is_some() && host.result.is_none())
             }
             _ => true,
         };
         let facts: Vec<_> = self.progress.take().into_iter().filter(news).collect();
+        let ends = facts.iter().any(|fact| matches!(fact, Fact::HostFinished { .. }));
         self.book.record(facts).await?;
+        if ends {
+            self.give_back_places();
+        }
         Ok(())
     }
 
@@ -82,16 +115,20 @@ impl Driver {
         self.record_progress().await?;
         self.cancels.remove(part);
         let state = self.book.state();
-        let Some(dispatch) = state.dispatches.iter().rev().find(|d| d.task == *part) else {
+        let Some(number) = state.dispatches.iter().rposition(|known| known.task == *part) else {
             return Ok(());
         };
-        let open = |name: &&HostName| state.host(name).is_some_and(|host| host.result.is_none());
+        let open = |name: &&HostName| {
+            let host = state.host(name);
+            host.is_some_and(|host| host.dispatch == Some(number) && host.result.is_none())
+        };
         let result = |host: &HostName| {
             let result = host_result(host, result);
             Fact::HostFinished { result }
         };
-        let facts = dispatch.hosts.iter().filter(open).map(result).collect();
+        let facts = state.dispatches[number].hosts.iter().filter(open).map(result).collect();
         self.book.record(facts).await?;
+        self.give_back_places();
         Ok(())
     }
 }

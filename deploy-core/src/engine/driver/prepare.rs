@@ -13,7 +13,7 @@ use crate::event::Fact;
 use crate::failure::{Failure, FailureCode};
 use crate::gate::{Answers, GateDecision};
 use crate::journal::JournalError;
-use crate::model::{HostResult, HostStatus, Outcome, Target, Timestamp};
+use crate::model::{HostName, HostResult, HostStatus, Outcome, Target, Timestamp};
 use crate::state::Subject;
 
 /// When a gate that could not be asked is asked again.
@@ -44,9 +44,11 @@ impl Driver {
         }
         match resolved {
             Ok(targets) => {
-                if let Some(failure) = unfit(&targets) {
-                    return self.fail(failure).await;
-                }
+                let subject = &self.book.state().subject;
+                let targets = match unfit(&targets).map_or_else(|| wanted(subject, targets), Err) {
+                    Ok(targets) => targets,
+                    Err(failure) => return self.fail(failure).await,
+                };
                 let facts = resolved_facts(&self.book.state().subject, targets);
                 self.book.record(facts).await?;
                 Ok(None)
@@ -111,15 +113,18 @@ impl Driver {
                 return Ok(None);
             }
         }
-        let state = self.book.state();
+        let (state, now) = (self.book.state(), self.parts.clock.now());
         let open = state.hosts.iter().filter(|host| host.result.is_none());
         let targets: Vec<Target> = open.map(|host| host.target.clone()).collect();
-        let batches = match &state.subject {
-            Subject::Deployment { request, .. } => batches(&targets, &request.rollout),
-            Subject::Release { .. } if targets.is_empty() => Vec::new(),
-            Subject::Release { .. } => vec![targets.into_iter().map(|t| t.host).collect()],
+        let (batches, deadline) = match &state.subject {
+            Subject::Deployment { request, .. } => match batches(&targets, &request.rollout) {
+                Ok(batches) => (batches, Some(now.plus(request.rollout.deadline))),
+                Err(failure) => return self.fail(failure).await,
+            },
+            Subject::Release { .. } if targets.is_empty() => (Vec::new(), None),
+            Subject::Release { .. } => (vec![targets.into_iter().map(|t| t.host).collect()], None),
         };
-        self.book.record_decision(vec![Fact::RolloutStarted { batches }]).await?;
+        self.book.record_decision(vec![Fact::RolloutStarted { batches, deadline }]).await?;
         Ok(None)
     }
 
@@ -137,7 +142,8 @@ impl Driver {
         };
         let until = too_late_at.map_or(until, |at| until.min(at));
         let known = state.hold.as_ref().is_some_and(|hold| {
-            hold.reason.as_ref() == Some(&reason) && until.since(hold.until) < SAY_AGAIN
+            let later = hold.until.map(|before| until.since(before));
+            hold.reason.as_ref() == Some(&reason) && later.is_some_and(|later| later < SAY_AGAIN)
         });
         let held = known || self.book.record_decision(vec![Fact::Held { reason, until }]).await?;
         Ok(held.then_some(Driven::Until(until)))
@@ -189,6 +195,20 @@ fn unfit(targets: &[Target]) -> Option<Failure> {
     let mut names = BTreeSet::new();
     let twice = targets.iter().find(|target| !names.insert(&target.host))?;
     Some(unresolved(format!("the resolver gave the host {} twice", twice.host)))
+}
+
+/// Those of a project's hosts that a request is for.
+fn wanted(subject: &Subject, targets: Vec<Target>) -> Result<Vec<Target>, Failure> {
+    let Subject::Deployment { request, .. } = subject else {
+        return Ok(targets);
+    };
+    let there = |host: &&HostName| targets.iter().any(|target| target.host == **host);
+    if let Some(missing) = request.hosts.iter().find(|host| !there(host)) {
+        let message = format!("the request is for the host {missing}, which the project has not");
+        return Err(Failure::new(FailureCode::Unresolved, message));
+    }
+    let wanted = |t: &Target| request.hosts.is_empty() || request.hosts.contains(&t.host);
+    Ok(targets.into_iter().filter(wanted).collect())
 }
 
 /// The facts of resolved hosts. An agent takes the hosts of its task, and no others.

@@ -1,0 +1,168 @@
+//! What a person may do to a deployment, and when: pure, from its state.
+
+use std::fmt;
+
+use crate::event::Fact;
+use crate::failure::{Failure, FailureCode};
+use crate::model::{Actor, HostName, HostResult, HostStatus, Timestamp};
+use crate::state::{Phase, TaskState};
+
+/// What a person may do to a deployment, cancelling it aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verb {
+    /// Start nothing new.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Let the rest follow the canary.
+    Promote,
+    /// Do the failed hosts again.
+    RetryFailed,
+    /// Go on without a host.
+    Skip,
+    /// Give the rollout more time.
+    Extend,
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Promote => "promote",
+            Self::RetryFailed => "retry the failed hosts of",
+            Self::Skip => "skip a host of",
+            Self::Extend => "extend",
+        })
+    }
+}
+
+/// What a person wants, with what it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Pause,
+    Resume,
+    Promote,
+    RetryFailed,
+    Skip(HostName),
+    Extend(Timestamp),
+}
+
+impl Wish {
+    pub(super) fn verb(&self) -> Verb {
+        match self {
+            Self::Pause => Verb::Pause,
+            Self::Resume => Verb::Resume,
+            Self::Promote => Verb::Promote,
+            Self::RetryFailed => Verb::RetryFailed,
+            Self::Skip(_) => Verb::Skip,
+            Self::Extend(_) => Verb::Extend,
+        }
+    }
+}
+
+/// The facts of a wish: none when it is fulfilled already. An error says why it makes no sense now.
+pub(super) fn facts(state: &TaskState, wish: &Wish, by: &Actor) -> Result<Vec<Fact>, String> {
+    let by = by.clone();
+    if state.phase == Phase::Finished {
+        return Err("it is finished".to_owned());
+    }
+    if state.cancel.is_some() {
+        return Err("it is being cancelled".to_owned());
+    }
+    if state.stopped.is_some() {
+        return Err("it is stopping".to_owned());
+    }
+    match wish {
+        Wish::Pause if state.paused.is_some() => Ok(Vec::new()),
+        Wish::Pause => Ok(vec![Fact::Paused { by }]),
+        Wish::Resume if state.paused.is_none() => Ok(Vec::new()),
+        Wish::Resume => {
+            still_stopping(state)?;
+            Ok(vec![Fact::Resumed { by, phase: phase_after_pause(state) }])
+        }
+        Wish::Promote => promote(state, by),
+        Wish::RetryFailed => retry_failed(state, by),
+        Wish::Skip(host) => skip(state, host, &by),
+        Wish::Extend(deadline) => match state.deadline {
+            None => Err("its rollout has not begun".to_owned()),
+            Some(present) if present >= *deadline => Ok(Vec::new()),
+            Some(_) => Ok(vec![Fact::Extended { by, deadline: *deadline }]),
+        },
+    }
+}
+
+fn phase_after_pause(state: &TaskState) -> Phase {
+    match (&state.gap, state.began) {
+        (Some(_), _) => Phase::Held,
+        (None, true) => Phase::RollingOut,
+        (None, false) => Phase::Preparing,
+    }
+}
+
+/// Hosts that the failure budget stops are waited for, so that they are not taken for others that
+/// failed afterwards.
+fn still_stopping(state: &TaskState) -> Result<(), String> {
+    let by_budget = state.paused.as_ref().is_some_and(|pause| pause.by.is_none());
+    match state.in_flight().len() {
+        running @ 1.. if by_budget => Err(format!("{running} of its hosts have not ended yet")),
+        _ => Ok(()),
+    }
+}
+
+fn promote(state: &TaskState, by: Actor) -> Result<Vec<Fact>, String> {
+    let canary = state.rollout().is_some_and(|rollout| rollout.canary.is_some());
+    match &state.gap {
+        _ if !canary => Err("it has no canary".to_owned()),
+        Some(gap) if gap.hold == crate::event::BatchHold::Canary && !gap.promoted => {
+            Ok(vec![Fact::Promoted { by }])
+        }
+        _ if state.batches_finished == 0 => Err("its canary is not done yet".to_owned()),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn retry_failed(state: &TaskState, by: Actor) -> Result<Vec<Fact>, String> {
+    if state.paused.is_none() {
+        return match state.is_retrying() {
+            true => Ok(Vec::new()),
+            false => Err("it is neither paused nor finished".to_owned()),
+        };
+    }
+    still_stopping(state)?;
+    let hosts = failed_hosts(state);
+    if hosts.is_empty() {
+        return Err("none of its hosts has failed".to_owned());
+    }
+    Ok(vec![Fact::Retried { by, hosts }])
+}
+
+/// The hosts that ended otherwise than well, without those that were skipped.
+fn failed_hosts(state: &TaskState) -> Vec<HostName> {
+    let hosts = state.unsuccessful().map(|result| result.host.clone());
+    hosts.filter(|host| !state.is_skipped(host)).collect()
+}
+
+fn skip(state: &TaskState, host: &HostName, by: &Actor) -> Result<Vec<Fact>, String> {
+    let Some(known) = state.host(host) else {
+        return Err(format!("it has no host {host}"));
+    };
+    if state.is_skipped(host) {
+        return Ok(Vec::new());
+    }
+    let skipped = Fact::Skipped { by: by.clone(), host: host.clone() };
+    match &known.result {
+        Some(result) if result.status == HostStatus::Succeeded => {
+            Err(format!("{host} serves the release already"))
+        }
+        Some(_) => Ok(vec![skipped]),
+        None if known.dispatch.is_some() => Err(format!("{host} is being done")),
+        None => {
+            let failure = Failure::new(FailureCode::Skipped, format!("skipped: {by}"));
+            let failure = failure.with_host(host.clone());
+            let result = HostResult::failed(host.clone(), HostStatus::NotStarted, failure);
+            Ok(vec![skipped, Fact::HostFinished { result }])
+        }
+    }
+}
