@@ -88,18 +88,25 @@ impl Connector for SchemeConnector {
 
 /// An open connection to one host, able to run a command.
 ///
+/// Runs go on side by side; the end of one, or a future of one that is dropped, leaves the others
+/// and the session as they are.
+///
 /// # Contract
 ///
 /// 1. `run` gives the script to `/bin/sh` on the host, word for word, in the login's home or any
-///    other directory. Nothing of it is interpreted on the way.
+///    other directory. Nothing of it is interpreted on the way. It may have some hundred kilobytes,
+///    which is more than one word of a command line holds on most systems.
 /// 2. What comes from `stdin` reaches the command's standard input in order, and its end is the end;
 ///    it is read only as fast as the command takes it.
 /// 3. Standard output and standard error go to their writers in order, as they come. A writer that
 ///    is full holds the command up, and so bounds the memory; a writer that is closed does not: what
-///    comes then is dropped.
+///    comes then is dropped. The streams of one connection may share a window, so that one which is
+///    full holds up the other: read both.
 /// 4. `run` ends when the command has ended, also when processes that it left behind hold its output
-///    open. What the command itself had written has been passed on then. What it left behind lives on.
-/// 5. [`Exit::Exited`] is given only when the host said so. A lost connection is [`Exit::Lost`].
+///    open. What the command itself had written has been passed on then, and the writers are dropped.
+///    What it left behind lives on.
+/// 5. [`Exit::Exited`] is given only when the host said so. A lost connection is [`Exit::Lost`]. Where
+///    a host tells only what a shell says, 128 and a signal's number stand for that signal.
 /// 6. When the context is cancelled, or its deadline has passed, the command's standard input is
 ///    closed, which our scripts take as the word to stop; when it has not ended
 ///    [`SESSION_GRACE`] later, its process group gets TERM, 5 s later KILL. `run` then gives

@@ -80,13 +80,19 @@ pub enum BatchHold {
     Pause,
     /// The canary is done, and the rest is held back.
     Canary,
+    /// A host of the canary has failed. The rest does not follow by itself, whatever the failure budget
+    /// allows: a person promotes the canary nonetheless, or has it retried, or cancels.
+    FailedCanary,
 }
 
 impl fmt::Display for BatchHold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Pause => "a pause between two batches",
-            Self::Canary => "the canary is held until it is promoted",
+            Self::Canary => "the canary is done, and the rest is held back",
+            Self::FailedCanary => {
+                "the canary has failed, and the rest is held back for a person to decide"
+            }
         })
     }
 }
@@ -218,7 +224,8 @@ pub enum Fact {
         /// Which one; the first is 0.
         batch: u32,
     },
-    /// More hosts failed than the failure budget allows.
+    /// More hosts failed than the failure budget allows. Where it then waits for a person, that is a
+    /// pause, without a fact `Paused`, which is what a person does.
     BudgetPassed {
         /// Which limit was passed, and by what, in words.
         reason: String,

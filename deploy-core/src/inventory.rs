@@ -204,7 +204,10 @@ impl Inventory {
                 && self.agent(agent).is_none()
             {
                 let known: Vec<_> = self.agents.iter().map(|a| a.name.as_str()).collect();
-                let allowed = format!("an agent of this inventory: {}", known.join(", "));
+                let allowed = match known.as_slice() {
+                    [] => "an agent of this inventory, which has none".to_owned(),
+                    known => format!("an agent of this inventory: {}", known.join(", ")),
+                };
                 table.fault(&format!("host[{index}].agent"), format!("{agent:?}"), allowed);
             }
         }

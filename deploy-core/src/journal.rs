@@ -25,9 +25,9 @@ use crate::summary::TaskSummary;
 ///    are not, [`JournalError::Conflict`] says what the last number is, and nothing is kept.
 /// 3. `read` gives the events after a number, in order, without gaps, never more than `limit`.
 /// 4. `follow` is `read` that waits until there is at least one event to give. A task that is not
-///    there yet is waited for.
+///    there yet, or not any more, is waited for.
 /// 5. `list` gives the tasks that match, those accepted last first; of equals the one with the larger
-///    id comes first. A page after a task that is not there is empty. A task whose first event is not
+///    id comes first; so many at most as the query's `limit` says, 100 when it is not set. A page after a task that is not there is empty. A task whose first event is not
 ///    one that accepts a task is not listed.
 /// 6. `remove` forgets a task and all its events.
 ///

@@ -20,17 +20,23 @@ pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, AnyError> {
         inventory.resolve(cx.clone(), request.business.clone(), request.project.clone()).await;
     let verified = state.verifier.verify(cx, request.package.clone()).await;
     let mut failures: Vec<Failure> =
-        [resolved.as_ref().err().map(Failure::from), verified.as_ref().err().map(Failure::from)]
-            .into_iter()
-            .flatten()
-            .collect();
+        verified.as_ref().err().map(Failure::from).into_iter().collect();
+    let resolved = resolved.map_err(|error| Failure::from(&error));
+    let resolved = resolved.and_then(|targets| request.select(targets));
     for target in resolved.iter().flatten() {
+        if !wiring::SCHEMES.contains(&target.endpoint.scheme()) {
+            let known = wiring::SCHEMES.join(", ");
+            let message = format!("{} has a scheme other than {known}", target.endpoint);
+            failures
+                .push(Failure::new(FailureCode::Invalid, message).with_host(target.host.clone()));
+        }
         if ssh.known_keys(&target.host).is_some_and(|keys| keys.is_empty()) {
             let message = format!("no key is known of {}: it would be refused", target.endpoint);
             let failure = Failure::new(FailureCode::HostRejected, message);
             failures.push(failure.with_host(target.host.clone()));
         }
     }
+    failures.extend(resolved.as_ref().err().cloned());
     if args.json {
         let hosts = resolved.as_ref().ok();
         let package = verified.as_ref().ok().map(|package| package.digests);
@@ -42,7 +48,7 @@ pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, AnyError> {
         if let Ok(hosts) = &resolved {
             for target in hosts {
                 let keys = ssh.known_keys(&target.host).filter(|keys| !keys.is_empty());
-                let keys = keys.map(|keys| format!(", known by {}", keys.join(" and ")));
+                let keys = keys.map(|keys| format!(", a key on file: {}", keys.join(" and ")));
                 let keys = keys.unwrap_or_default();
                 println!("{} at {} by {}{keys}", target.host, target.address, target.endpoint);
             }

@@ -13,6 +13,9 @@ use deploy_queue::{DiskStore, MemoryJournal, MemoryQueue, QueueConfig};
 
 use crate::SshHosts;
 
+/// The schemes of the endpoints that are reached here.
+pub const SCHEMES: [&str; 4] = ["http", "https", "local", "ssh"];
+
 /// Where a node keeps what must not be lost, and what may be.
 #[derive(Debug)]
 pub struct State {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::event::Fact;
+use crate::event::{BatchHold, Fact};
 use crate::failure::{Failure, FailureCode};
 use crate::model::{Actor, HostName, HostResult, HostStatus, Timestamp};
 use crate::state::{Phase, TaskState};
@@ -115,7 +115,7 @@ fn promote(state: &TaskState, by: Actor) -> Result<Vec<Fact>, String> {
     let canary = state.rollout().is_some_and(|rollout| rollout.canary.is_some());
     match &state.gap {
         _ if !canary => Err("it has no canary".to_owned()),
-        Some(gap) if gap.hold == crate::event::BatchHold::Canary && !gap.promoted => {
+        Some(gap) if gap.hold != BatchHold::Pause && !gap.promoted => {
             Ok(vec![Fact::Promoted { by }])
         }
         _ if state.batches_finished == 0 => Err("its canary is not done yet".to_owned()),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{HostPattern, RootTemplate};
-use crate::document::{Decode, Node, Table, Value, deserialize_by_decode};
+use crate::document::{Decode, Invalid, Node, Table, Value, deserialize_by_decode};
 use crate::model::{
     AgentName, BusinessName, Endpoint, HostAddress, HostName, ProjectName, Tag, ZoneName,
 };
@@ -102,9 +102,11 @@ impl Decode for Host {
         table.finish();
         match (&agent, &endpoint) {
             (Some(Some(_)), Some(Some(_))) => {
-                return node.refuse("a host with either agent or endpoint");
+                return refuse_way(node, "both agent and endpoint");
             }
-            (Some(None), Some(None)) => return node.refuse("a host with an agent or an endpoint"),
+            (Some(None), Some(None)) => {
+                return refuse_way(node, "neither agent nor endpoint");
+            }
             (_, Some(Some(endpoint))) if matches!(endpoint.scheme(), "http" | "https") => {
                 return node.refuse("an agent for a host that is reached over http or https");
             }
@@ -119,6 +121,11 @@ impl Decode for Host {
             tags: tags?,
         })
     }
+}
+
+/// Refuses a host that is not reached in one way.
+fn refuse_way<T>(node: &Node<'_>, found: &str) -> Option<T> {
+    node.invalid(Invalid { found: found.to_owned(), allowed: "one of the two".to_owned() })
 }
 
 /// A project, and where it lives.

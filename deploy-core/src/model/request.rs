@@ -4,9 +4,11 @@ use serde::Serialize;
 
 use super::{
     BusinessName, DeploymentId, HostName, Monitor, OnMissed, PackageSource, Person, ProjectName,
-    ReleaseSpec, RequirementId, RequirementName, RolloutSpec, Timestamp, WorkOrder, schedule,
+    ReleaseSpec, RequirementId, RequirementName, RolloutSpec, Target, Timestamp, WorkOrder,
+    schedule,
 };
 use crate::document::{Decode, Node, Value, decode_text, deserialize_by_decode};
+use crate::failure::{Failure, FailureCode};
 
 /// A request: what to deploy, for whom, why, when and how.
 ///
@@ -157,6 +159,27 @@ impl DeploymentRequest {
     pub fn with_release(mut self, release: ReleaseSpec) -> Self {
         self.release = release;
         self
+    }
+
+    /// Those of a project's hosts that the request is for: all, unless it names some.
+    ///
+    /// # Errors
+    ///
+    /// A failure that names every host of the request that the project has not.
+    pub fn select(&self, mut targets: Vec<Target>) -> Result<Vec<Target>, Failure> {
+        if self.hosts.is_empty() {
+            return Ok(targets);
+        }
+        let there = |host: &&HostName| targets.iter().any(|target| target.host == **host);
+        let missing: Vec<_> = self.hosts.iter().filter(|host| !there(host)).collect();
+        if !missing.is_empty() {
+            let names: Vec<_> = missing.into_iter().map(HostName::as_str).collect();
+            let names = names.join(", ");
+            let message = format!("the request is for hosts that the project has not: {names}");
+            return Err(Failure::new(FailureCode::Unresolved, message));
+        }
+        targets.retain(|target| self.hosts.contains(&target.host));
+        Ok(targets)
     }
 }
 

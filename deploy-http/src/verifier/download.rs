@@ -183,6 +183,9 @@ impl<'a> Download<'a> {
             File::open(&path)
         });
         let mut file = opened.await.map_err(|error| match error {
+            VerifyError::Storage { source } if source.kind() == std::io::ErrorKind::NotFound => {
+                refused("there is no such file")
+            }
             VerifyError::Storage { source } => refused(&source.kind().to_string()),
             other => other,
         })?;

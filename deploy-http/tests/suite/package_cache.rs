@@ -242,9 +242,9 @@ async fn sec_d06_files_of_this_machine_are_packages_only_where_that_is_allowed()
     fs::write(&file, b"other").unwrap();
     assert_eq!(content(&found.file), package);
     for (path, wanted) in [
-        (directory.path().join("missing"), "entity not found"),
-        (directory.path().to_owned(), "entity not found"),
-        (std::path::PathBuf::from("/dev/zero"), "entity not found"),
+        (directory.path().join("missing"), "there is no such file"),
+        (directory.path().to_owned(), "there is no such file"),
+        (std::path::PathBuf::from("/dev/zero"), "there is no such file"),
     ] {
         let error = open.verify(context(), source(&url(&path), b"")).await;
         let Err(VerifyError::Refused { reason, .. }) = error else {

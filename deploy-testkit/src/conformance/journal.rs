@@ -254,6 +254,10 @@ pub async fn the_list_goes_on_where_the_last_page_ended(bench: JournalBench) {
         assert!(pages.len() <= whole.len(), "a page begins anew: {pages:?}");
     }
     assert_eq!(pages, whole);
+    for number in 10..=JournalQuery::LIMIT as u64 {
+        bench.append(&events(&format!("task-{number}"), 1, number)).await;
+    }
+    assert_eq!(bench.list(JournalQuery::new()).await.len(), JournalQuery::LIMIT);
     let unknown = JournalQuery::new().with_after(samples::task_id("unknown"));
     assert_eq!(bench.list(unknown).await, [""; 0]);
 }

@@ -75,6 +75,25 @@ async fn a_canary_that_is_held_for_a_time_goes_on_by_itself() {
 }
 
 #[tokio::test]
+async fn a_canary_that_failed_waits_for_a_person_whatever_its_hold_and_budget_allow() {
+    let world = World::new(3);
+    world.executor.script(samples::host(1), HostScript::fail(FailureCode::HookFailed));
+    let node = world.node().await;
+    let canary = r#"{"batches": ["100%"], "canary": {"hosts": 1, "hold": "10m"},
+        "failures": {"total": {"at_least": 2}}}"#;
+    let deployment = node.submit(rollout("d1", canary)).await.unwrap();
+    until(&deployment, "batch_held").await;
+    world.clock.advance(Duration::from_secs(24 * 3600));
+    let hold = deployment.state().await.unwrap().hold.unwrap();
+    assert_eq!(hold.until, None);
+    assert!(hold.reason.unwrap().starts_with("the canary has failed"));
+    assert_eq!(order(&world), ["d1.0"]);
+    deployment.promote(Actor::new("anna", "known, and harmless")).await.unwrap();
+    assert_eq!(deployment.wait().await.unwrap().outcome, Outcome::Failed);
+    assert_eq!(order(&world), ["d1.0", "d1.1"]);
+}
+
+#[tokio::test]
 async fn within_its_budget_a_rollout_goes_on_to_its_end_and_fails_with_the_counts() {
     let world = World::new(4);
     world.executor.script(samples::host(2), HostScript::fail(FailureCode::HookFailed));

@@ -185,7 +185,7 @@ fn check_says_by_which_key_a_host_is_known_and_which_is_not() {
     };
     let output = check(fleet.known_hosts());
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    assert_eq!(said(&output).matches("known by ssh-ed25519").count(), 2, "{}", said(&output));
+    assert_eq!(said(&output).matches("a key on file: ssh-ed25519").count(), 2, "{}", said(&output));
     let known = std::fs::read_to_string(fleet.known_hosts()).unwrap();
     let first = world.write("first", known.lines().next().unwrap());
     let output = check(&first);

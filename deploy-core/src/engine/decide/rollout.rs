@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Next, budget, ending, next_moment};
 use crate::event::{BatchHold, Fact};
-use crate::model::{CanaryHold, RolloutSpec, Target, Timestamp};
+use crate::model::{CanaryHold, HostStatus, RolloutSpec, Target, Timestamp};
 use crate::state::{Subject, TaskState};
 
 pub(super) fn roll_out(state: &TaskState, now: Timestamp) -> Next {
@@ -53,6 +53,7 @@ fn before_batch(state: &TaskState, batch: u32, now: Timestamp) -> Next {
 fn hold(state: &TaskState, rollout: &RolloutSpec, batch: u32, now: Timestamp) -> Option<Fact> {
     let held = |hold, until| Some(Fact::BatchHeld { batch, hold, until });
     match &rollout.canary {
+        Some(_) if batch == 1 && canary_failed(state) => held(BatchHold::FailedCanary, None),
         Some(canary) if batch == 1 => match canary.hold {
             CanaryHold::For(span) => held(BatchHold::Canary, Some(now.plus(span))),
             CanaryHold::Promotion => held(BatchHold::Canary, None),
@@ -63,6 +64,16 @@ fn hold(state: &TaskState, rollout: &RolloutSpec, batch: u32, now: Timestamp) ->
             held(BatchHold::Pause, Some(now.plus(span)))
         }
     }
+}
+
+/// Says whether a host of the first batch did not succeed, those aside that a person has skipped.
+fn canary_failed(state: &TaskState) -> bool {
+    let mut canary = state.batches.first().into_iter().flatten();
+    canary.any(|name| {
+        let result = state.host(name).and_then(|host| host.result.as_ref());
+        let failed = result.is_some_and(|result| result.status != HostStatus::Succeeded);
+        failed && !state.is_skipped(name)
+    })
 }
 
 /// A share of the jitter that looks drawn: another one for each deployment and batch. It is recorded

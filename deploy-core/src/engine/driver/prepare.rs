@@ -13,7 +13,7 @@ use crate::event::Fact;
 use crate::failure::{Failure, FailureCode};
 use crate::gate::{Answers, GateDecision};
 use crate::journal::JournalError;
-use crate::model::{HostName, HostResult, HostStatus, Outcome, Target, Timestamp};
+use crate::model::{HostResult, HostStatus, Outcome, Target, Timestamp};
 use crate::state::Subject;
 
 /// When a gate that could not be asked is asked again.
@@ -197,18 +197,12 @@ fn unfit(targets: &[Target]) -> Option<Failure> {
     Some(unresolved(format!("the resolver gave the host {} twice", twice.host)))
 }
 
-/// Those of a project's hosts that a request is for.
+/// Those of a project's hosts that a task is for.
 fn wanted(subject: &Subject, targets: Vec<Target>) -> Result<Vec<Target>, Failure> {
-    let Subject::Deployment { request, .. } = subject else {
-        return Ok(targets);
-    };
-    let there = |host: &&HostName| targets.iter().any(|target| target.host == **host);
-    if let Some(missing) = request.hosts.iter().find(|host| !there(host)) {
-        let message = format!("the request is for the host {missing}, which the project has not");
-        return Err(Failure::new(FailureCode::Unresolved, message));
+    match subject {
+        Subject::Deployment { request, .. } => request.select(targets),
+        Subject::Release { .. } => Ok(targets),
     }
-    let wanted = |t: &Target| request.hosts.is_empty() || request.hosts.contains(&t.host);
-    Ok(targets.into_iter().filter(wanted).collect())
 }
 
 /// The facts of resolved hosts. An agent takes the hosts of its task, and no others.

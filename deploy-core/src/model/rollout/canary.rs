@@ -10,7 +10,9 @@ use crate::model::span;
 
 /// A first batch that the rest of the rollout waits for, for a time or for a person.
 ///
-/// It comes before the batches of the list. When it takes all hosts, nothing is held after it.
+/// It comes before the batches of the list. When it takes all hosts, nothing is held after it. A canary
+/// with a host that failed is held for a person, however it was to be held and whatever the failure
+/// budget allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Canary {

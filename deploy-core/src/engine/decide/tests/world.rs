@@ -235,7 +235,7 @@ impl World {
             }
         } else {
             let gap = state.gap.as_ref().expect("it waits for a person");
-            assert_eq!(gap.hold, BatchHold::Canary);
+            assert_ne!(gap.hold, BatchHold::Pause);
             self.wish(&Wish::Promote);
         }
         assert!(self.facts.len() > before, "a person can let it go on");
