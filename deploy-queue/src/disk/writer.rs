@@ -118,12 +118,14 @@ impl Writer {
             }
         }
         for _ in 1..MOST_MESSAGES {
-            if batch.bytes >= MOST_BYTES {
+            // Looked at before the next one is taken: what is taken has to be committed, because what
+            // comes behind it may be.
+            if batch.bytes >= MOST_BYTES || batch.close.is_some() {
                 break;
             }
             match self.inbox.try_recv() {
-                Ok(message) if batch.close.is_none() => batch.add(message),
-                _ => break,
+                Ok(message) => batch.add(message),
+                Err(_) => break,
             }
         }
         (batch, self.due.is_some_and(|due| due <= Instant::now()))
