@@ -123,7 +123,7 @@ impl DiskStore {
     pub async fn close(&self) {
         let (closed, answer) = oneshot::channel();
         if self.messages.send(Message::Close(closed)).is_ok() {
-            // An error means that another call has closed it.
+            // An error means that another call has closed it before.
             let _ = answer.await;
         }
     }

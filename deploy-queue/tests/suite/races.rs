@@ -1,7 +1,7 @@
 //! Calls that meet: what one of them ends while another one is at it.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -24,9 +24,28 @@ fn task(id: &str) -> TaskRecord {
     TaskRecord::new(samples::task_id(id), "work", id.as_bytes().to_vec())
 }
 
-/// Lets a future begin. Says whether it has to wait.
-async fn waits<F: Future>(future: &mut Pin<&mut F>) -> bool {
-    poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
+/// A call that has begun.
+enum Begun<F: Future> {
+    Waits(Pin<Box<F>>),
+    Done(F::Output),
+}
+
+impl<F: Future> Begun<F> {
+    async fn end(self) -> F::Output {
+        match self {
+            Self::Waits(future) => future.await,
+            Self::Done(output) => output,
+        }
+    }
+}
+
+/// Begins a call, and goes on where it would wait.
+async fn begin<F: Future>(future: F) -> Begun<F> {
+    let mut future = Box::pin(future);
+    match poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+        Poll::Ready(output) => Begun::Done(output),
+        Poll::Pending => Begun::Waits(future),
+    }
 }
 
 /// Enough to keep the thread that writes busy for a moment.
@@ -36,15 +55,14 @@ fn many() -> Vec<TaskRecord> {
 
 /// Somebody who was handed a task looks at it only after the lease, when another has done it.
 async fn a_slow_worker(queue: &dyn Queue, clock: &VirtualClock) {
-    let mut slow = pin!(queue.claim("slow".to_owned(), vec![], LEASE));
-    assert!(waits(&mut slow).await);
+    let slow = begin(queue.claim("slow".to_owned(), vec![], LEASE)).await;
     queue.push(task("a")).await.unwrap();
     clock.advance(LEASE);
     let fast = queue.claim("fast".to_owned(), vec![], LEASE).await.unwrap();
     assert_eq!((&fast.task, fast.attempt), (&task("a"), 2));
     queue.settle(fast.token, Settlement::Done).await.unwrap();
     queue.push(task("b")).await.unwrap();
-    assert_eq!(slow.await.unwrap().task, task("b"));
+    assert_eq!(slow.end().await.unwrap().task, task("b"));
     queue.push(task("c")).await.unwrap();
 }
 
@@ -67,12 +85,15 @@ async fn a_dead_letter_that_is_withdrawn_while_it_is_listed_is_left_out() {
         let failure = Failure::new(FailureCode::HookFailed, "broken");
         store.settle(claim.token, Settlement::Dead { failure }).await.unwrap();
     }
-    let mut busy = pin!(store.push_many(many()));
-    assert!(waits(&mut busy).await);
-    let mut listing = pin!(store.dead_letters(None, 10));
-    assert!(waits(&mut listing).await);
+    let _busy = begin(store.push_many(many())).await;
+    let listing = loop {
+        match begin(store.dead_letters(None, 10)).await {
+            Begun::Done(letters) => assert_eq!(letters.unwrap().len(), 2),
+            waits => break waits,
+        }
+    };
     assert!(store.withdraw(samples::task_id("a")).await.unwrap());
-    let letters = listing.await.unwrap();
+    let letters = listing.end().await.unwrap();
     assert_eq!(letters.iter().map(|letter| &letter.task).collect::<Vec<_>>(), [&task("b")]);
     assert_eq!(store.statistics().await.unwrap().dead, 1);
 }
@@ -85,19 +106,27 @@ async fn what_is_asked_while_the_store_is_being_closed_is_done_in_order_or_not_a
         let (journal, now) = (samples::task_id("journal"), VirtualClock::new().now());
         let request = samples::request(samples::package(b"bytes"));
         let accepted = samples::accepted(&journal, now, request);
-        let mut busy = pin!(store.push_many(many()));
-        assert!(waits(&mut busy).await);
-        let mut closing = pin!(store.close());
-        assert!(waits(&mut closing).await);
+        let busy = begin(store.push_many(many())).await;
+        let closing = begin(store.close()).await;
         let first = store.append(vec![accepted]);
         let second = store.append(vec![samples::progress(&journal, 2, now)]);
-        let (first, second, (), busy) = tokio::join!(first, second, closing, busy);
-        busy.unwrap();
+        let (first, second, ()) = tokio::join!(first, second, closing.end());
+        busy.end().await.unwrap();
         assert!(first.is_ok() || second.is_err(), "{first:?} {second:?}");
         let store = DiskStore::open(directory.path(), QueueConfig::new()).await.unwrap();
         let events = store.read(journal, Sequence::START, 10).await.unwrap();
         assert_eq!(events.len(), usize::from(first.is_ok()) + usize::from(second.is_ok()));
     }
+}
+
+#[tokio::test]
+async fn each_of_several_closes_ends_when_the_directory_can_be_opened_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = DiskStore::open(directory.path(), QueueConfig::new()).await.unwrap();
+    let _busy = begin(store.push_many(many())).await;
+    let _first = begin(store.close()).await;
+    store.close().await;
+    DiskStore::open(directory.path(), QueueConfig::new()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
