@@ -89,7 +89,7 @@ async fn a_dead_letter_that_is_withdrawn_while_it_is_listed_is_left_out() {
     let listing = loop {
         match begin(store.dead_letters(None, 10)).await {
             Begun::Done(letters) => assert_eq!(letters.unwrap().len(), 2),
-            waits => break waits,
+            waits @ Begun::Waits(_) => break waits,
         }
     };
     assert!(store.withdraw(samples::task_id("a")).await.unwrap());
