@@ -11,6 +11,7 @@ pub(crate) type DeadTask = (u64, u32, Death);
 
 impl Ledger {
     /// Says whether a task is there.
+    #[cfg(feature = "disk")]
     pub(crate) fn has(&self, order: u64) -> bool {
         self.tasks.contains_key(&order)
     }
