@@ -105,16 +105,15 @@ pub(crate) struct Followers(Mutex<HashMap<TaskId, Arc<Notify>>>);
 impl Followers {
     /// Wakes those who follow a task.
     pub(crate) fn wake(&self, task: &TaskId) {
-        if let Some(follower) = self.lock().remove(task) {
+        // It stays: somebody who has sat down and does not wait yet is to hear the next wake.
+        if let Some(follower) = self.lock().get(task) {
             follower.notify_waiters();
         }
     }
 
     /// Wakes all.
     pub(crate) fn wake_all(&self) {
-        for (_, follower) in self.lock().drain() {
-            follower.notify_waiters();
-        }
+        self.lock().values().for_each(|follower| follower.notify_waiters());
     }
 
     /// Waits until `look` finds something; it is asked again after each wake.
@@ -166,5 +165,22 @@ impl Drop for Seat<'_> {
         }) {
             followers.remove(self.task);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn somebody_who_has_sat_down_and_misses_a_wake_hears_the_next_one() {
+        let (followers, task) = (Followers::default(), "task".parse().unwrap());
+        let seat = followers.sit_down(&task);
+        followers.wake(&task);
+        let woken = seat.follower.notified();
+        followers.wake(&task);
+        woken.await;
+        drop(seat);
+        assert!(followers.lock().is_empty(), "the last to leave clears the table");
     }
 }

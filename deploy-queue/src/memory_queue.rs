@@ -103,13 +103,15 @@ impl Queue for MemoryQueue {
         kinds: Vec<String>,
         lease: Duration,
     ) -> Result<Claim, QueueError> {
-        let held = self.desk.claim(worker, kinds, lease).await?;
-        let order = held.order();
-        let task = self.desk.keeper(|records| records.0.get(&order).cloned());
-        // A task that was handed out has its record until it is settled.
-        match (task, held.keep()) {
-            (Some(task), Some(leased)) => Ok(Claim::new(leased.token, task, leased.attempt)),
-            _ => Err(QueueError::Closed),
+        loop {
+            let held = self.desk.claim(worker.clone(), kinds.clone(), lease).await?;
+            let order = held.order();
+            let Some(task) = self.desk.keeper(|records| records.0.get(&order).cloned()) else {
+                // The lease ran out meanwhile, and another worker has done it.
+                continue;
+            };
+            let leased = held.keep().ok_or(QueueError::Closed)?;
+            return Ok(Claim::new(leased.token, task, leased.attempt));
         }
     }
 

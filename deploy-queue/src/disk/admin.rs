@@ -43,9 +43,9 @@ impl QueueAdmin for DiskStore {
         let dead = self.keep(|ledger, _, _| Ok(ledger.dead(after.as_ref(), limit))).await?;
         let letter = |(order, attempts, death): crate::ledger::DeadTask| {
             let task = self.task(order)?;
-            Ok(DeadLetter::new(task, attempts, death.failure, death.at))
+            Ok(task.map(|task| DeadLetter::new(task, attempts, death.failure, death.at)))
         };
-        dead.into_iter().map(letter).collect()
+        dead.into_iter().filter_map(|dead| letter(dead).transpose()).collect()
     }
 
     async fn replay(&self, id: TaskId) -> Result<bool, QueueError> {

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 /// The cause of an error that several callers are told: it reads like the error it holds.
@@ -11,6 +12,14 @@ pub struct Cause(Arc<dyn Error + Send + Sync>);
 impl Cause {
     pub(super) fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(error.into().into())
+    }
+
+    /// How the file system failed, when it did.
+    pub(super) fn kind(&self) -> Option<io::ErrorKind> {
+        match self.0.downcast_ref() {
+            Some(redb::Error::Io(error)) => Some(error.kind()),
+            _ => self.0.downcast_ref().map(io::Error::kind),
+        }
     }
 }
 

@@ -188,16 +188,19 @@ fn options() -> OpenOptions {
     options
 }
 
-/// Makes the directory unless it is there, so that its name survives a power loss.
+/// Makes the directory unless it is there, and those above it, so that their names survive a power
+/// loss.
 fn make(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
+    let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.is_dir();
+    let missing: Vec<_> = path.ancestors().take_while(missing).collect();
+    if !missing.is_empty() {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => sync(parent),
-        _ => Ok(()),
+    for above in missing.into_iter().filter_map(Path::parent) {
+        // What is above a name alone is the working directory.
+        sync(if above.as_os_str().is_empty() { Path::new(".") } else { above })?;
     }
+    Ok(())
 }
 
 /// Makes the names in a directory survive a power loss.

@@ -116,11 +116,13 @@ impl OpenError {
 
     /// Damage, or a disk that does not work.
     pub(super) fn store(path: &std::path::Path, error: StoreError) -> Self {
-        let path = path.to_owned();
-        let source = Box::new(error);
-        match *source {
-            StoreError::Corrupt { .. } => Self::Corrupt { path, source },
-            StoreError::Disk { .. } => Self::Storage { path, source },
+        let owned = path.to_owned();
+        match error {
+            StoreError::Corrupt { .. } => Self::Corrupt { path: owned, source: Box::new(error) },
+            StoreError::Disk { source } => match source.kind() {
+                Some(kind) => Self::io(path, io::Error::new(kind, source)),
+                None => Self::Storage { path: owned, source: Box::new(source) },
+            },
         }
     }
 

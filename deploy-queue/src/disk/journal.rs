@@ -62,16 +62,17 @@ fn read(
     limit: usize,
 ) -> Result<Vec<Event>, JournalError> {
     loop {
-        let last = shared.last(task)?;
         let most = u64::try_from(limit).unwrap_or(u64::MAX);
-        let count = last.number().saturating_sub(after.number()).min(most);
-        if count == 0 {
+        let (seen, removals) = shared.journal(|catalog, pending| {
+            let count = catalog.last(task).number().saturating_sub(after.number()).min(most);
+            let end = after.plus(count);
+            let range = || after.number() + 1..=end.number();
+            (count > 0).then(|| (count, end, pending.events(task, range())))
+        })?;
+        let Some((count, end, pending)) = seen else {
             return Ok(Vec::new());
-        }
-        let end = after.plus(count);
-        // What leaves here in between is in the database by then.
-        let range = after.number() + 1..=end.number();
-        let pending = shared.pending(|pending| pending.events(task, range));
+        };
+        // What is no longer pending by now is in the database.
         let events = shared.read(|database| {
             let transaction = database.begin_read().map_err(StoreError::database)?;
             let table = transaction.open_table(EVENTS).map_err(StoreError::database)?;
@@ -91,14 +92,15 @@ fn read(
             rows.map(event).collect::<Result<Vec<_>, _>>()
         })?;
         let events = events.ok_or(JournalError::Closed)?;
+        if shared.removals()? != removals {
+            // It may be this task that was removed in between, and even begun anew.
+            continue;
+        }
         if events.len() as u64 == count {
             return Ok(events);
         }
-        // Either the task was removed in between, or its events are not all there.
-        if shared.last(task)? >= end {
-            let what = format!("the list of events of task {task}");
-            return Err(shared.fail(StoreError::Corrupt { what }).into());
-        }
+        let what = format!("the list of events of task {task}");
+        return Err(shared.fail(StoreError::Corrupt { what }).into());
     }
 }
 

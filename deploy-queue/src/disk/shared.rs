@@ -22,8 +22,9 @@ use crate::desk::Desk;
 pub(super) struct Shared {
     pub(super) desk: Desk<Outbox>,
     pub(super) followers: Followers,
-    /// The order of the last push that is on disk: a task is given to a worker only once it is.
-    durable: watch::Sender<u64>,
+    /// The order of the last push that is on disk, `None` once the store has stopped: a task is given
+    /// to a worker only once its push is there.
+    durable: watch::Sender<Option<u64>>,
     cards: Mutex<Cards>,
     failure: OnceLock<StoreError>,
     /// What is on disk and not yet in the database.
@@ -40,6 +41,8 @@ struct Cards {
     /// change.
     coming: HashMap<TaskId, (u64, Option<Card>)>,
     changes: u64,
+    /// How often the events of a task were removed.
+    removals: u64,
     outbox: Outbox,
     closed: bool,
 }
@@ -52,12 +55,12 @@ impl Shared {
         durable: u64,
         database: Database,
     ) -> Self {
-        let cards =
-            Cards { kept: catalog, coming: HashMap::new(), changes: 0, outbox, closed: false };
+        let (coming, closed) = (HashMap::new(), false);
+        let cards = Cards { kept: catalog, coming, changes: 0, removals: 0, outbox, closed };
         Self {
             desk,
             followers: Followers::default(),
-            durable: watch::Sender::new(durable),
+            durable: watch::Sender::new(Some(durable)),
             cards: Mutex::new(cards),
             failure: OnceLock::new(),
             pending: RwLock::default(),
@@ -65,13 +68,13 @@ impl Shared {
         }
     }
 
-    /// Waits until a push is on disk.
+    /// Waits until a push is on disk. One that the store was closed before never is.
     pub(super) async fn until_durable(&self, order: u64) -> Result<(), QueueError> {
         let mut durable = self.durable.subscribe();
-        let done = |durable: &u64| *durable >= order || self.failure.get().is_some();
-        // The sender lives in `self`, so the wait ends only when it is done.
-        let _ = durable.wait_for(done).await;
-        self.check().map_err(QueueError::from)
+        let done = |durable: &Option<u64>| durable.is_none_or(|last| last >= order);
+        let open = durable.wait_for(done).await.is_ok_and(|durable| durable.is_some());
+        self.check()?;
+        if open { Ok(()) } else { Err(QueueError::Closed) }
     }
 
     /// Says why the store has stopped, if it has.
@@ -102,7 +105,7 @@ impl Shared {
     pub(super) fn stop(&self) {
         self.lock().closed = true;
         self.desk.close();
-        self.durable.send_modify(|_| {});
+        self.durable.send_replace(None);
         self.followers.wake_all();
     }
 
@@ -110,22 +113,24 @@ impl Shared {
     pub(super) fn committed(&self, rows: Vec<Row>) {
         let mut last = 0;
         let mut recorded = Vec::new();
+        // Under both locks: a journal's card and its events are never of two moments.
+        let mut cards = self.lock();
         let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
         for row in rows {
             match &row {
                 Row::Task { order, .. } => last = last.max(*order),
                 Row::Card { task, change, card } => {
-                    recorded.push((task.clone(), *change, card.clone()));
+                    cards.record(task, *change, card.clone());
+                    recorded.push(task.clone());
                 }
                 _ => {}
             }
             pending.apply(row);
         }
         drop(pending);
+        drop(cards);
         self.pushed(last);
-        for (task, change, card) in recorded {
-            self.recorded(&task, change, card);
-        }
+        recorded.iter().for_each(|task| self.followers.wake(task));
     }
 
     /// Looks at what is on disk and not yet in the database.
@@ -149,29 +154,33 @@ impl Shared {
     /// Notes that pushes up to an order are on disk.
     fn pushed(&self, order: u64) {
         self.durable.send_if_modified(|durable| {
-            let newer = order > *durable;
-            *durable = (*durable).max(order);
+            let newer = durable.is_some_and(|last| order > last);
+            if newer {
+                *durable = Some(order);
+            }
             newer
         });
-    }
-
-    /// Notes that a card is on disk, or gone from there.
-    fn recorded(&self, task: &TaskId, change: u64, card: Option<Card>) {
-        let mut cards = self.lock();
-        if cards.coming.get(task).is_some_and(|(last, _)| *last == change) {
-            cards.coming.remove(task);
-        }
-        match card {
-            Some(card) => cards.kept.put(task.clone(), card),
-            None => drop(cards.kept.remove(task)),
-        }
-        drop(cards);
-        self.followers.wake(task);
     }
 
     /// Looks at the catalog, as it is on disk.
     pub(super) fn catalog<R>(&self, look: impl FnOnce(&Catalog) -> R) -> Result<R, JournalError> {
         Ok(look(&self.cards()?.kept))
+    }
+
+    /// Looks at the catalog and at what is not yet in the database, as they are on disk at one
+    /// moment. Says as well how many removals there were until then.
+    pub(super) fn journal<R>(
+        &self,
+        look: impl FnOnce(&Catalog, &Pending) -> R,
+    ) -> Result<(R, u64), JournalError> {
+        let cards = self.cards()?;
+        let seen = self.pending(|pending| look(&cards.kept, pending));
+        Ok((seen, cards.removals))
+    }
+
+    /// How often the events of a task were removed.
+    pub(super) fn removals(&self) -> Result<u64, JournalError> {
+        Ok(self.cards()?.removals)
     }
 
     /// Where a task's events end, on disk.
@@ -272,5 +281,19 @@ impl Cards {
         let task = task.clone();
         rows.push(Row::Card { task, change, card });
         Ok(Some(rows))
+    }
+
+    /// Notes that a card is on disk, or gone from there.
+    fn record(&mut self, task: &TaskId, change: u64, card: Option<Card>) {
+        if self.coming.get(task).is_some_and(|(last, _)| *last == change) {
+            self.coming.remove(task);
+        }
+        match card {
+            Some(card) => self.kept.put(task.clone(), card),
+            None => {
+                self.removals += 1;
+                self.kept.remove(task);
+            }
+        }
     }
 }

@@ -123,7 +123,7 @@ impl DiskStore {
     pub async fn close(&self) {
         let (closed, answer) = oneshot::channel();
         if self.messages.send(Message::Close(closed)).is_ok() {
-            // An error means that another call has closed it.
+            // An error means that another call has closed it before.
             let _ = answer.await;
         }
     }
@@ -223,13 +223,13 @@ impl DiskStore {
         seen.map_err(|error| self.shared.explain(error))
     }
 
-    /// Reads the content of a task.
-    pub(super) fn task(&self, order: u64) -> Result<TaskRecord, QueueError> {
+    /// Reads the content of a task; `None` when somebody has ended it meanwhile.
+    pub(super) fn task(&self, order: u64) -> Result<Option<TaskRecord>, QueueError> {
         let pending = self.shared.pending(|pending| {
             pending.task(order).map(|row| rows::decode_task(order, row).map(|(task, _)| task))
         });
         if let Some(task) = pending {
-            return Ok(task.map_err(|failure| self.shared.fail(failure))?);
+            return Ok(Some(task.map_err(|failure| self.shared.fail(failure))?));
         }
         let read = self.shared.read(|database| {
             let transaction = database.begin_read().map_err(StoreError::database)?;
@@ -243,7 +243,9 @@ impl DiskStore {
         let what = format!("the row {order} of the table tasks, which is gone,");
         match read? {
             None => Err(QueueError::Closed),
-            Some(Some(task)) => Ok(task),
+            Some(Some(task)) => Ok(Some(task)),
+            // The ledger forgets a task before its row goes.
+            Some(None) if !self.look(|ledger, _| ledger.has(order))? => Ok(None),
             Some(None) => Err(self.shared.fail(StoreError::Corrupt { what }).into()),
         }
     }
@@ -289,13 +291,18 @@ impl Queue for DiskStore {
         kinds: Vec<String>,
         lease: Duration,
     ) -> Result<Claim, QueueError> {
-        let held = self.shared.desk.claim(worker, kinds, lease).await;
-        let held = held.map_err(|error| self.shared.explain(error))?;
-        // A worker must not begin what a power loss could still undo.
-        self.shared.until_durable(held.order()).await?;
-        let task = self.task(held.order())?;
-        let leased = held.keep().ok_or(QueueError::Closed)?;
-        Ok(Claim::new(leased.token, task, leased.attempt))
+        loop {
+            let held = self.shared.desk.claim(worker.clone(), kinds.clone(), lease).await;
+            let held = held.map_err(|error| self.shared.explain(error))?;
+            // A worker must not begin what a power loss could still undo.
+            self.shared.until_durable(held.order()).await?;
+            let Some(task) = self.task(held.order())? else {
+                // The lease ran out meanwhile, and another worker has done it.
+                continue;
+            };
+            let leased = held.keep().ok_or(QueueError::Closed)?;
+            return Ok(Claim::new(leased.token, task, leased.attempt));
+        }
     }
 
     async fn renew(&self, token: LeaseToken, lease: Duration) -> Result<(), QueueError> {

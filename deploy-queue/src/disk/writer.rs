@@ -57,24 +57,26 @@ struct Batch {
     bytes: usize,
     answers: Vec<oneshot::Sender<Result<(), StoreError>>>,
     fetch: bool,
-    close: Option<oneshot::Sender<()>>,
+    /// Those who close the store.
+    closes: Vec<oneshot::Sender<()>>,
 }
 
 impl Writer {
     /// Commits until it is told to close, or nobody can tell it any more.
     pub(super) fn run(mut self) {
         let _stops = StopsWhenItPanics(Arc::clone(&self.shared));
-        let closed = loop {
+        let closes = loop {
             let (mut batch, due) = self.gather();
             // They come as a message, behind what was sent before them.
-            let noted = (due || batch.close.is_some()) && self.shared.desk.keeper(Outbox::fetch);
-            if batch.close.is_some() {
+            let closes = !batch.closes.is_empty();
+            let noted = (due || closes) && self.shared.desk.keeper(Outbox::fetch);
+            if closes {
                 self.inbox.try_iter().for_each(|message| batch.add(message));
             }
             let idle = due && !noted && batch.rows.is_empty();
             self.work(&mut batch);
-            if let Some(closed) = batch.close {
-                break closed;
+            if closes {
+                break batch.closes;
             }
             self.tidy(idle);
             self.plan(due, noted || batch.fetch);
@@ -84,7 +86,9 @@ impl Writer {
         self.settle_down();
         fail_point("close.after");
         drop(self.directory);
-        let _ = closed.send(());
+        for closed in closes {
+            let _ = closed.send(());
+        }
     }
 
     /// Leaves everything in the database.
@@ -113,17 +117,19 @@ impl Writer {
             Ok(message) => batch.add(message),
             Err(RecvTimeoutError::Timeout) => return (batch, true),
             Err(RecvTimeoutError::Disconnected) => {
-                batch.close = Some(oneshot::channel().0);
+                batch.closes.push(oneshot::channel().0);
                 return (batch, true);
             }
         }
         for _ in 1..MOST_MESSAGES {
-            if batch.bytes >= MOST_BYTES {
+            // Looked at before the next one is taken: what is taken has to be committed, because what
+            // comes behind it may be.
+            if batch.bytes >= MOST_BYTES || !batch.closes.is_empty() {
                 break;
             }
             match self.inbox.try_recv() {
-                Ok(message) if batch.close.is_none() => batch.add(message),
-                _ => break,
+                Ok(message) => batch.add(message),
+                Err(_) => break,
             }
         }
         (batch, self.due.is_some_and(|due| due <= Instant::now()))
@@ -219,10 +225,7 @@ impl Batch {
                 self.answers.extend(answer);
             }
             Message::Fetch => self.fetch = true,
-            // Of several who close, the first is told when it is done.
-            Message::Close(closed) => {
-                self.close.get_or_insert(closed);
-            }
+            Message::Close(closed) => self.closes.push(closed),
         }
     }
 }

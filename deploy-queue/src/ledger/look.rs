@@ -10,6 +10,12 @@ use super::entry::{Death, Place};
 pub(crate) type DeadTask = (u64, u32, Death);
 
 impl Ledger {
+    /// Says whether a task is there.
+    #[cfg(feature = "disk")]
+    pub(crate) fn has(&self, order: u64) -> bool {
+        self.tasks.contains_key(&order)
+    }
+
     /// Where a task is.
     pub(crate) fn find(&self, id: &TaskId) -> Option<TaskPlace> {
         let entry = self.tasks.get(&self.order(id)?)?;

@@ -27,6 +27,7 @@ mod limits;
 mod model;
 mod model_reference;
 mod power;
+mod races;
 mod reopen;
 mod size;
 mod sweep;

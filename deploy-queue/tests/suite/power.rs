@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use deploy_queue::OpenError;
 
-use crate::harness::{Book, Job, Plan, Random, Tally, Tracer, Volume, check, cycles};
+use crate::harness::{Book, Job, Plan, Random, Tally, Tracer, Volume, check, cycles, scratch};
 
 /// How often the power is cut in each test; `DEPLOY_QUEUE_POWER_LOSSES` says another number.
 const LOSSES: u64 = 40;
@@ -110,6 +110,22 @@ fn a_store_that_is_being_made_when_the_power_fails_is_whole_or_none() {
     println!("{none} of {} stores were not made before", tally.cycles);
     tally.assert_clean("power loss while a store is made");
     assert!(none > 0 && none < tally.cycles, "the cuts come before and after: {none}");
+}
+
+#[test]
+fn the_names_of_all_directories_that_are_made_for_a_store_are_synced() {
+    let directory = scratch();
+    let tracer = Tracer::new(&directory.path().join("log"));
+    let store = directory.path().join("new/newer/store");
+    let mut book = Book::default();
+    Job::new(&store, Plan::Recover, 0).with_tracer(tracer.clone()).run(&mut book);
+    assert_eq!(book.said("closed"), 1);
+    let seen = tracer.seen();
+    for above in store.ancestors().skip(1).take(3) {
+        let sync = format!("<{}>)", above.display());
+        let synced = seen.iter().any(|line| line.contains("fsync(") && line.contains(&sync));
+        assert!(synced, "{above:?} is not synced: {seen:#?}");
+    }
 }
 
 fn remove(store: &Path) {
