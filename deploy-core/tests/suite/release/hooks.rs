@@ -6,7 +6,7 @@ use deploy_core::model::{HostStatus, Requirement};
 use super::fixture::{Package, Watched, hook};
 
 /// Says whether a process is there and runs.
-fn runs(pid: &str) -> bool {
+pub(crate) fn runs(pid: &str) -> bool {
     std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()))
         .is_ok_and(|stat| !stat.contains(") Z "))
 }
