@@ -10,7 +10,7 @@ use crate::model::{Fence, Hook, HookPoint, ReleaseTask, SharedPath, Target, User
 use crate::verifier::VerifiedPackage;
 
 /// The parts of the program, in the order in which they need each other.
-const PARTS: [&str; 19] = [
+const PARTS: [&str; 20] = [
     include_str!("script/protocol.sh"),
     include_str!("script/failure.sh"),
     include_str!("script/durable.sh"),
@@ -18,6 +18,7 @@ const PARTS: [&str; 19] = [
     include_str!("script/process.sh"),
     include_str!("script/as_user.sh"),
     include_str!("script/hook.sh"),
+    include_str!("script/bound.sh"),
     include_str!("script/follow.sh"),
     include_str!("script/mark.sh"),
     include_str!("script/lock.sh"),

@@ -81,7 +81,7 @@ guard_hook() {
 # show_tail: the end of the log of the hook that failed.
 show_tail() {
     [ -n "$log" ] || return 0
-    tail -c 2048 "$log" >"$work/tail" 2>/dev/null
+    cat "$log.cut" "$log" 2>/dev/null | tail -c 2048 >"$work/tail" 2>/dev/null
     size_of "$work/tail"
     say tail "$bytes"
     cat "$work/tail"
