@@ -29,7 +29,7 @@ pub use name::{
 };
 pub use outcome::{HostResult, HostStatus, Outcome, ReleaseReport};
 pub use package::{PackageSource, PackageUrl};
-pub use release::{Hook, HookPoint, Hooks, ReleaseSpec, SharedPath};
+pub use release::{Hook, HookPoint, Hooks, ReleaseSpec, SharedPath, UserName};
 pub use release_task::{Fence, ReleaseTask};
 pub use request::{DeploymentRequest, Requirement};
 pub use rollout::{

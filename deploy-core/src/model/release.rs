@@ -174,6 +174,23 @@ impl SharedPath {
     }
 }
 
+text_type!(
+    /// The name of a user of a host: `[a-z_][a-z0-9_-]{0,31}`, as `useradd` takes them.
+    UserName,
+    check_user
+);
+
+fn check_user(text: &str) -> Result<(), Invalid> {
+    let head = |c: u8| c.is_ascii_lowercase() || c == b'_';
+    let bytes = text.as_bytes();
+    let plain = bytes.iter().all(|&c| head(c) || c.is_ascii_digit() || c == b'-');
+    if bytes.first().is_some_and(|&c| head(c)) && bytes.len() <= 32 && plain {
+        return Ok(());
+    }
+    let allowed = "1 to 32 of the characters a-z, 0-9, '_' and '-', the first a letter or '_'";
+    Err(Invalid::new(text, allowed))
+}
+
 /// When a hook runs.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize,
@@ -233,6 +250,11 @@ impl Hooks {
             HookPoint::OnFailure => &self.on_failure,
         }
     }
+
+    /// All hooks, in the order of their points.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Hook> {
+        self.before_switch.iter().chain(&self.after_switch).chain(&self.on_failure)
+    }
 }
 
 impl Decode for Hooks {
@@ -272,6 +294,15 @@ pub struct Hook {
     /// its whole process group.
     #[serde(serialize_with = "span::serialize")]
     pub timeout: Duration,
+    /// The user of the host that it runs as: by default the one that the host is reached as.
+    ///
+    /// `sudo -n` makes it that user, with a rule in sudoers that lets us run `sh` as it; on a host that has
+    /// no sudo, root does it by `su`. Before anything is done there, the host is asked whether this works.
+    /// What the hook gets of its environment beside `DEPLOY_…` is up to sudo; `HOME` is the user's.
+    ///
+    /// Left out of what is sent when there is none. An agent that is too old to know it refuses the task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
 }
 
 impl Hook {
@@ -285,13 +316,20 @@ impl Hook {
         if run.trim().is_empty() || run.len() > 16_384 || run.contains('\0') {
             return Err(Invalid::new(&run, "a shell command of 1 to 16384 bytes without NUL"));
         }
-        Ok(Self { run, timeout: Duration::from_secs(600) })
+        Ok(Self { run, timeout: Duration::from_secs(600), user: None })
     }
 
     /// Sets how long it may run.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Sets the user of the host that it runs as.
+    #[must_use]
+    pub fn with_user(mut self, user: UserName) -> Self {
+        self.user = Some(user);
         self
     }
 }
@@ -318,8 +356,10 @@ impl Decode for Hook {
         if timeout == Some(Some(Duration::ZERO)) {
             table.fault("timeout", "no time at all", "more than \"0s\"");
         }
+        let user = table.optional("user");
         table.finish();
         let hook: Self = decode_text(&run?)?;
+        let hook = Self { user: user?, ..hook };
         Some(match timeout? {
             Some(timeout) => hook.with_timeout(timeout),
             None => hook,

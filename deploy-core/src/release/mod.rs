@@ -38,6 +38,14 @@
 //!   current again and with `DEPLOY_ROLLBACK=1`, so that services start from it.
 //! - **Hooks** run by `sh -c` in a process group of their own, with a log file as their output. What
 //!   comes live is cut at 64 KiB a step. A daemon that a hook starts lives on and holds nothing.
+//! - **A hook's log is bounded** by what follows it: found with more than 16 MiB, it is emptied; its
+//!   first MiB stays beside it in `….log.head`, its last in `….log.cut`. The hook is neither stopped nor slowed, so
+//!   between two looks, at most half a second apart, it may write more. A daemon's later output is not ours
+//!   to follow.
+//! - **A hook of another user** is started by `sudo -n -H -u <user> -- sh -c …`, or by `su` as root on a host
+//!   without sudo, and signalled in the same way: `ALL=(app) NOPASSWD: /bin/sh` in sudoers is enough. Its text
+//!   and its `DEPLOY_…` go through a file that only we may read, its standard input at first. The release
+//!   has to be readable for that user; its log stays ours.
 //! - **A package that was here is not sent again**: the packages of the newest good releases are kept, and
 //!   one is used again when its SHA-256 is right. So the node waits for the host once, to hear whether it
 //!   needs the package, and once more for a verdict when there is a monitoring address.

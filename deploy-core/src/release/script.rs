@@ -1,20 +1,24 @@
 //! The program that runs on a host: our own fixed text, after assignments whose values are quoted.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::quote::{HasNul, assign, quote};
 use crate::archive::{PackageContents, PackageFormat};
-use crate::model::{Fence, Hook, HookPoint, ReleaseTask, SharedPath, Target};
+use crate::model::{Fence, Hook, HookPoint, ReleaseTask, SharedPath, Target, UserName};
 use crate::verifier::VerifiedPackage;
 
 /// The parts of the program, in the order in which they need each other.
-const PARTS: [&str; 17] = [
+const PARTS: [&str; 20] = [
     include_str!("script/protocol.sh"),
     include_str!("script/failure.sh"),
     include_str!("script/durable.sh"),
+    ENDING,
     include_str!("script/process.sh"),
+    include_str!("script/as_user.sh"),
     include_str!("script/hook.sh"),
+    include_str!("script/bound.sh"),
     include_str!("script/follow.sh"),
     include_str!("script/mark.sh"),
     include_str!("script/lock.sh"),
@@ -29,7 +33,9 @@ const PARTS: [&str; 17] = [
     include_str!("script/listen.sh"),
 ];
 const MAIN: &str = include_str!("script/main.sh");
+const ENDING: &str = include_str!("script/ending.sh");
 const GUARD: &str = include_str!("script/guard.sh");
+const AS_USER: &str = include_str!("script/user_program.sh");
 const HOOK: &str = include_str!("script/hook_program.sh");
 
 /// The longest program. Linux takes no argument of 128 KiB or more.
@@ -132,13 +138,16 @@ impl HostPlan<'_> {
             ("has_after_switch", has(HookPoint::AfterSwitch)),
             ("has_on_failure", has(HookPoint::OnFailure)),
             ("history_head", self.history_head()),
-            ("guard_program", code(GUARD)),
+            ("hook_users", self.hook_users()),
+            ("facts", self.environment().map(|(name, _)| name).join(" ")),
+            ("guard_program", code(ENDING) + &code(GUARD)),
+            ("user_program", code(AS_USER)),
             ("hook_program", code(HOOK)),
         ]
     }
 
     /// What hooks learn about the deployment.
-    fn environment(&self) -> Vec<(&'static str, String)> {
+    fn environment(&self) -> [(&'static str, String); 14] {
         let task = self.task;
         let digests = &self.package.digests;
         let requirement = task.requirement.as_ref();
@@ -146,7 +155,7 @@ impl HostPlan<'_> {
         let monitor = task.monitor.as_ref();
         let monitor = monitor.and_then(|m| m.url_for(&self.target.host, &self.target.address).ok());
         let or_empty = |text: Option<String>| text.unwrap_or_default();
-        vec![
+        [
             ("DEPLOY_ID", task.deployment.to_string()),
             ("DEPLOY_TASK", task.id.to_string()),
             ("DEPLOY_BUSINESS", task.business.to_string()),
@@ -164,15 +173,23 @@ impl HostPlan<'_> {
         ]
     }
 
+    /// The users that hooks run as, each once.
+    fn hook_users(&self) -> String {
+        let hooks = &self.task.release.hooks;
+        let users = hooks.all().filter_map(|hook| hook.user.as_ref()).map(UserName::as_str);
+        users.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" ")
+    }
+
     /// The functions that call what the task lists: hooks and shared paths.
     fn lists(&self, script: &mut String) -> Result<(), HasNul> {
         let hooks = &self.task.release.hooks;
         for point in [HookPoint::BeforeSwitch, HookPoint::AfterSwitch, HookPoint::OnFailure] {
             let _ = writeln!(script, "{point}_hooks() {{");
             for (index, hook) in hooks.at(point).iter().enumerate() {
-                let Hook { run, timeout, .. } = hook;
+                let Hook { run, timeout, user } = hook;
                 let (run, timeout) = (quote(run)?, seconds(*timeout));
-                let _ = writeln!(script, "hook {} {timeout} {run} || return", index + 1);
+                let user = user.as_ref().map_or("", UserName::as_str);
+                let _ = writeln!(script, "hook {} {timeout} {run} {user} || return", index + 1);
             }
             script.push_str("true\n}\n");
         }

@@ -1,6 +1,6 @@
 //! Requests and inventories as people write them: good ones, and ones with every kind of mistake.
 
-use deploy_core::model::{DeploymentRequest, ReleaseSpec};
+use deploy_core::model::{DeploymentRequest, ReleaseSpec, UserName};
 use deploy_core::{Format, Inventory, JsonParser, ParseError, Parser};
 use proptest::prelude::*;
 
@@ -40,6 +40,23 @@ fn a_whole_request_is_read() {
     assert_eq!(request.not_before.unwrap().to_string(), "2026-11-22T18:00:00Z");
     assert_eq!(request.release.hooks.after_switch[0].timeout.as_secs(), 90);
     assert_eq!(request.requirement.unwrap().name.unwrap().as_str(), "One-page checkout");
+}
+
+#[test]
+fn a_hook_may_name_a_user_of_the_host() {
+    let with = |user: &str| WHOLE.replace("\"90s\"", &format!("\"90s\", \"user\": \"{user}\""));
+    let longest = "a".repeat(32);
+    for user in ["app", "_www-data9", longest.as_str()] {
+        let request = JsonParser::new().parse(with(user).as_bytes()).unwrap();
+        let found = request.release.hooks.after_switch[0].user.as_ref();
+        assert_eq!(found.map(UserName::as_str), Some(user));
+    }
+    let too_long = "a".repeat(33);
+    for user in ["", "-rf", "9a", "App", "a b", "a;b", "a.b", "#0", "%wheel", "\u{e4}", &too_long] {
+        let faults = faults(&with(user));
+        assert_eq!(faults.len(), 1, "{faults:#?}");
+        assert!(faults[0].starts_with("release.hooks.after_switch[0].user: "), "{}", faults[0]);
+    }
 }
 
 #[test]

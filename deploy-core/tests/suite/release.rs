@@ -44,4 +44,5 @@ mod probing;
 mod pruning;
 mod stopping;
 mod tools;
+mod users;
 mod watched;

@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
-use deploy_core::model::{HostResult, HostStatus, Outcome, ReleaseId, ReleaseTask};
+use deploy_core::model::{
+    Hook, HookPoint, Hooks, HostResult, HostStatus, Outcome, ReleaseId, ReleaseSpec, ReleaseTask,
+};
 use deploy_core::{Event, Fact, Failure, FailureCode, Retry, Sequence, Step};
 use deploy_testkit::samples;
 use serde_json::Value;
@@ -42,6 +44,18 @@ fn a_release_task_is_written_and_read_as_the_file_has_it() {
     assert_golden("release_task.json", &serde_json::to_value(&task).unwrap());
     let read: ReleaseTask = serde_json::from_value(golden("release_task.json")).unwrap();
     assert_eq!(read, task);
+}
+
+#[test]
+fn hooks_are_written_and_read_as_the_file_has_them() {
+    let own = Hook::new("./migrate").unwrap();
+    let others = Hook::new("./restart").unwrap().with_user("app".parse().unwrap());
+    let spec = ReleaseSpec::default()
+        .with_hook(HookPoint::BeforeSwitch, own)
+        .with_hook(HookPoint::AfterSwitch, others);
+    assert_golden("hooks.json", &serde_json::to_value(&spec.hooks).unwrap());
+    let read: Hooks = serde_json::from_value(golden("hooks.json")).unwrap();
+    assert_eq!(read, spec.hooks);
 }
 
 #[test]

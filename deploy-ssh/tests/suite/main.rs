@@ -20,3 +20,4 @@ mod stopping;
 mod streams;
 mod sudo;
 mod support;
+mod users;

@@ -19,6 +19,7 @@ follow() {
         # Only a look that began after the hook's end is the last one.
         last=$over
         if pass_on; then pause=0.05; fi
+        bound_log
         if [ -n "$last" ]; then
             echo "$forwarded" >"$work/forwarded"
             return

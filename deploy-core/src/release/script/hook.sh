@@ -18,7 +18,7 @@ hooks() {
     fi
 }
 
-# hook <number> <seconds> <command>: called by the lists of hooks.
+# hook <number> <seconds> <command> [user]: called by the lists of hooks.
 hook() {
     [ -z "$hurry" ] || { hook_code=cancelled hook_message="hook $1 was left out"; return 1; }
     log=$deploy/logs/$release/$step-$point-$1.log
@@ -26,8 +26,15 @@ hook() {
     over_mark=$work/over-$step-$point-$1
     [ -d "${log%/*}" ] || mkdir -p "${log%/*}"
     size_of "$log"
+    hook_user=${4-}
+    [ -z "$hook_user" ] || way_to "$hook_user"
     # The command may start a daemon: it gets the log, and no other file of ours.
-    start sh -c "$hook_program" hook "$3" "$hook_directory" >>"$log" 2>&1
+    if [ -z "$way" ]; then
+        start sh -c "$hook_program" hook "$3" "$hook_directory" >>"$log" 2>&1
+    else
+        hand_over "$3"
+        start_as_user >>"$log" 2>&1
+    fi
     guard_hook "$child" "$2"
     # Ignored until the follower listens; the file tells it what it missed.
     trap '' USR1
@@ -35,6 +42,7 @@ hook() {
     follower=$!
     trap - USR1
     await_child
+    way='' input=/dev/null
     if [ -e "$late" ]; then
         wait "$guard"
     else
@@ -59,11 +67,12 @@ hook() {
 
 # guard_hook <hook> <seconds>
 guard_hook() {
+    set -- sh -c "$guard_program" guard $$ "$1" "$2" "$late" "$way" "$hook_user" "$input"
     if [ -n "$group" ]; then
-        "$group" sh -c "$guard_program" guard $$ "$1" "$2" "$late" </dev/null >/dev/null 2>&1 3<&- &
+        "$group" "$@" </dev/null >/dev/null 2>&1 3<&- &
     else
         set -m
-        sh -c "$guard_program" guard $$ "$1" "$2" "$late" </dev/null >/dev/null 2>&1 3<&- &
+        "$@" </dev/null >/dev/null 2>&1 3<&- &
         set +m
     fi
     guard=$!
@@ -72,7 +81,7 @@ guard_hook() {
 # show_tail: the end of the log of the hook that failed.
 show_tail() {
     [ -n "$log" ] || return 0
-    tail -c 2048 "$log" >"$work/tail" 2>/dev/null
+    cat "$log.cut" "$log" 2>/dev/null | tail -c 2048 >"$work/tail" 2>/dev/null
     size_of "$work/tail"
     say tail "$bytes"
     cat "$work/tail"

@@ -20,6 +20,7 @@ look_for_tools() {
             *) fail tool_missing "the host lacks setsid" ;;
         esac
     fi
+    look_for_users
     [ "$mode" = stream ] || return 0
     case $format in
         tar) need_tools tar ;;

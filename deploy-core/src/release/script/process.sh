@@ -7,32 +7,17 @@ else
     group=
 fi
 
-# signal_group <signal> <leader>. The group is not there yet for a moment after the start.
-signal_group() {
-    kill "-$1" "-$2" 2>/dev/null || kill "-$1" "$2" 2>/dev/null
-}
+input=/dev/null
 
-# end_group <leader>: TERM, up to 5 s, KILL; KILL at once when we are in a hurry.
-end_group() {
-    clock
-    ending=$((seconds + 5))
-    [ -n "$hurry" ] || signal_group TERM "$1"
-    while [ -z "$hurry" ] && kill -0 "-$1" 2>/dev/null && [ "$seconds" -lt "$ending" ]; do
-        sleep 0.1 2>/dev/null || sleep 1
-        clock
-    done
-    signal_group KILL "$1"
-}
-
-# start <command…>: in the background, in its own group, without our standard input. The caller
-# redirects the output. The leader's id is in $child.
+# start <command…>: in the background, in its own group, with $input in place of our standard input. The
+# caller redirects the output. The leader's id is in $child.
 start() {
     if [ -n "$group" ]; then
-        "$group" "$@" </dev/null 3<&- &
+        "$group" "$@" <>"$input" 3<&- &
         child=$!
     else
         set -m
-        "$@" </dev/null 3<&- &
+        "$@" <>"$input" 3<&- &
         child=$!
         set +m
     fi

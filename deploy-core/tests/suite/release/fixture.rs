@@ -30,7 +30,7 @@ pub(crate) struct Host {
 }
 
 /// The tools of busybox alone, by their names.
-fn busybox_tools() -> PathBuf {
+pub(crate) fn busybox_tools() -> PathBuf {
     static TOOLS: std::sync::OnceLock<TempDir> = std::sync::OnceLock::new();
     let tools = TOOLS.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();

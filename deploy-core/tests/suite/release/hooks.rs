@@ -6,7 +6,7 @@ use deploy_core::model::{HostStatus, Requirement};
 use super::fixture::{Package, Watched, hook};
 
 /// Says whether a process is there and runs.
-fn runs(pid: &str) -> bool {
+pub(crate) fn runs(pid: &str) -> bool {
     std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()))
         .is_ok_and(|stat| !stat.contains(") Z "))
 }
@@ -170,6 +170,39 @@ on_every_host! {
         assert!(output.len() < 70_000, "{}", output.len());
         let path = line.split(" is in ").nth(1).unwrap().trim_end_matches(" on the host");
         assert_eq!(std::fs::metadata(path).unwrap().len(), 320_009);
+    }
+
+    the_log_of_a_hook_that_writes_without_end_is_bounded(host) {
+        let package = Package::version("one");
+        let mut task = host.task("d1", 1, &package);
+        // Twice it writes until its log was emptied; once that has 20 MiB more it just waits for it.
+        let much = "size() { wc -c <\"$DEPLOY_ROOT/.deploy/logs/d1/after_switch-after_switch-1.log\"; }
+            echo the beginning
+            for round in 1 2; do
+                chunks=0
+                after=$(size)
+                while
+                    before=$after
+                    if [ $chunks -lt 20 ]; then yes 0123456789abcde | head -n 65536; else sleep 0.1; fi
+                    chunks=$((chunks + 1))
+                    after=$(size)
+                    [ $after -ge $before ]
+                do :; done
+                echo \"round $round\"
+            done
+            echo the end
+            exit 3";
+        task.release.hooks.after_switch = vec![hook(much).with_timeout(std::time::Duration::from_secs(100))];
+        let failure = host.deploy(&package, &task).await.failure.unwrap();
+        assert_eq!(failure.message, "hook 1 ended with status 3", "it was neither killed nor held up");
+        assert!(failure.output.unwrap().ends_with("round 2\nthe end\n"));
+        let read = |end| host.read(&format!(".deploy/logs/d1/after_switch-after_switch-1.log{end}"));
+        let (head, cut, log) = (read(".head"), read(".cut"), read(""));
+        assert!(head.starts_with("the beginning\n0123456789abcde\n"));
+        assert!(cut.contains("\n0123456789abcde\n"));
+        assert_eq!((head.len(), cut.len()), (1 << 20, 1 << 20));
+        assert!(log.len() <= 16 << 20, "{}", log.len());
+        assert!(log.ends_with("round 2\nthe end\n"));
     }
 
     output_comes_while_the_hook_runs(host) {

@@ -11,13 +11,13 @@ use tempfile::TempDir;
 use super::fixture::{Host, Package, Watched, hook};
 
 /// What every host needs.
-const NEEDED: &[&str] = &[
+pub(crate) const NEEDED: &[&str] = &[
     "cat", "chmod", "cut", "date", "dd", "df", "gzip", "head", "ln", "ls", "mkdir", "mv",
     "readlink", "rm", "setsid", "sh", "sleep", "sort", "sync", "tail", "tar", "wc",
 ];
 
 /// A directory with these tools of this machine, and no others.
-fn tools(names: &[&str]) -> TempDir {
+pub(crate) fn tools(names: &[&str]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for name in names {
         let places = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
@@ -29,7 +29,7 @@ fn tools(names: &[&str]) -> TempDir {
 }
 
 /// A program of the test's own among the tools.
-fn add(tools: &TempDir, name: &str, text: &str) {
+pub(crate) fn add(tools: &TempDir, name: &str, text: &str) {
     let path = tools.path().join(name);
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
