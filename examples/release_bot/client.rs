@@ -91,7 +91,8 @@ pub(crate) async fn ask(directory: &Path, ask: &Ask) -> Result<Answered, AnyErro
             },
             Reached::Free(store) => {
                 let store = Arc::new(store);
-                let node = ControlNode::at_rest(Arc::clone(&store), store).await?;
+                let node = ControlNode::builder().queue(Arc::clone(&store)).journal(store);
+                let node = node.build_at_rest().await?;
                 let who = caller::name_of(caller::own_uid());
                 let answer = desk::answer(&node, ask.clone(), &who).await;
                 node.shutdown().await;
