@@ -9,7 +9,7 @@ use deploy_core::{Event, Fact};
 use crate::running::{Bot, GATED, in_hook, let_go};
 use crate::world::{World, bot, package, said};
 
-/// A bot that works until it is told to stop, and the first of whose events is awaited by the caller.
+/// The command of a bot that works until it is told to stop.
 fn run(world: &World) -> Command {
     let mut command = Command::new(bot());
     command.arg("run").arg("--state").arg(world.path("state"));
@@ -60,19 +60,37 @@ fn a_deploy_goes_on_by_itself_when_the_bot_that_it_handed_its_request_to_is_kill
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert!(said(&output).contains("handed to the bot"), "{}", said(&output));
 
+    // Two follow it: one of them takes over, and the other follows that one.
     let request = world.request("d1", &package("1"), GATED);
-    let mut deploy = world.deploy_with_state(&request, "direct.toml");
-    let log = std::fs::File::create(world.path("log")).unwrap();
-    let mut following = deploy.arg("--json").stdout(log).spawn().unwrap();
+    let follow = |log: &str| {
+        let log = std::fs::File::create(world.path(log)).unwrap();
+        let mut deploy = world.deploy_with_state(&request, "direct.toml");
+        deploy.arg("--json").stdout(log).spawn().unwrap()
+    };
+    let logs = ["first.log", "second.log"];
+    let following = logs.map(follow);
     running.until(|fact| in_hook(fact, "h1"));
+    for log in logs {
+        while !std::fs::read_to_string(world.path(log)).unwrap().contains("after_switch") {
+            std::thread::yield_now();
+        }
+    }
     running.kill();
+    while UnixStream::connect(&socket).is_err() {
+        std::thread::yield_now();
+    }
     let_go(&world, 1..=2);
-    assert_eq!(following.wait().unwrap().code(), Some(0));
-    // It has told every event, once.
-    let log = std::fs::read_to_string(world.path("log")).unwrap();
-    let events: Vec<Event> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let numbers: Vec<_> = events.iter().map(|event| event.sequence.number()).collect();
-    assert_eq!(numbers, (1..=events.len() as u64).collect::<Vec<_>>());
+    for mut following in following {
+        assert_eq!(following.wait().unwrap().code(), Some(0));
+    }
+    // Each has told every event, once.
+    for log in logs {
+        let log = std::fs::read_to_string(world.path(log)).unwrap();
+        let events: Vec<Event> =
+            log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let numbers: Vec<_> = events.iter().map(|event| event.sequence.number()).collect();
+        assert_eq!(numbers, (1..=events.len() as u64).collect::<Vec<_>>());
+    }
     assert_eq!(world.version(2).as_deref(), Some("1"));
 }
 
