@@ -2,12 +2,15 @@
 
 mod builder;
 mod deployment;
+mod host_history;
+mod rest;
 mod retry;
 
 use std::sync::Arc;
 
 pub use builder::ControlNodeBuilder;
 pub use deployment::Deployment;
+pub use host_history::HostRecord;
 
 use crate::document::Faults;
 use crate::engine::{Accepted, Engine, NodeError, check, exclusive_key};

@@ -132,7 +132,7 @@ pub use connector::{
     CommandIo, ConnectError, Connector, Exit, SESSION_GRACE, SchemeConnector, Session, SessionError,
 };
 pub use context::Context;
-pub use control::{ControlNode, ControlNodeBuilder, Deployment};
+pub use control::{ControlNode, ControlNodeBuilder, Deployment, HostRecord};
 pub use document::{Fault, Faults, Invalid};
 pub use engine::{Accepted, BuildError, EventStream, NodeError, Verb};
 pub use event::{BatchHold, Event, Fact, Sequence};

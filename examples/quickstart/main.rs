@@ -23,7 +23,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use deploy_core::model::{DeploymentRequest, Outcome};
-use deploy_core::{ControlNode, DeploymentReport, JsonParser, Parser, Sequence};
+use deploy_core::{ControlNode, DeploymentReport, JsonParser, NullObserver, Parser, Sequence};
 use deploy_examples::{SshHosts, show, wiring};
 
 use fleet::Fleet;
@@ -47,8 +47,14 @@ async fn run() -> Result<ExitCode, AnyError> {
     let fleet = Fleet::start(directory.path()).await?;
     let packages = Packages::start(&fleet).await?;
     let state = wiring::State::open(Some(&directory.path().join("control"))).await?;
-    let node =
-        wiring::control_node(fleet.inventory()?, SshHosts::none(), &state, Vec::new()).await?;
+    let node = wiring::control_node(
+        fleet.inventory()?,
+        SshHosts::none(),
+        &state,
+        Vec::new(),
+        NullObserver::default(),
+    )
+    .await?;
 
     println!("== version 1, to all hosts at once");
     let first = deploy(&node, &request(&packages, &fleet, 1, r#"["100%"]"#)?).await?;

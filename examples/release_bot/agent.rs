@@ -8,7 +8,7 @@ use deploy_http::{AccessTokens, Scope, ServeConfig, agent_router, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::AgentArgs;
+use crate::args::AgentArgs;
 use crate::input::{self, AnyError, BadInput};
 
 pub(crate) async fn run(args: AgentArgs) -> Result<ExitCode, AnyError> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use deploy_core::gate::{Approval, ApprovalStore, ApprovalSubject, FileApprovals};
 use deploy_core::model::Timestamp;
 
-use crate::ApproveArgs;
+use crate::args::ApproveArgs;
 use crate::input::{AnyError, BadInput};
 
 pub(crate) async fn run(args: ApproveArgs) -> Result<ExitCode, AnyError> {

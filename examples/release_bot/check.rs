@@ -6,7 +6,7 @@ use deploy_core::model::TaskId;
 use deploy_core::{AgentResolver, Context, Failure, FailureCode, Verifier};
 use deploy_examples::wiring;
 
-use crate::CheckArgs;
+use crate::args::CheckArgs;
 use crate::input::{self, AnyError, BadInput};
 
 pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, AnyError> {

@@ -1,42 +1,36 @@
 //! `deploy`: files a request, shows what happens, and ends with its outcome.
 
-use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use deploy_core::gate::{FileApprovals, MemoryApprovals};
-use deploy_core::{
-    Deployment, DeploymentReport, Event, Gate, JournalQuery, NodeError, Sequence, SystemClock,
-};
+use deploy_core::model::{DeploymentId, DeploymentRequest};
+use deploy_core::{NodeError, NullObserver};
 use deploy_examples::{show, wiring};
 
-use crate::DeployArgs;
-use crate::bars::Bars;
+use crate::args::DeployArgs;
+use crate::bot::{Bot, Parts};
+use crate::client::{self, Call, Reached};
+use crate::follow::{Follower, Left, Source};
 use crate::input::{self, AnyError, BadInput};
+use crate::message::{Answer, Ask};
 
 pub(crate) async fn run(args: DeployArgs) -> Result<ExitCode, AnyError> {
-    let request = input::request(&args.task)?;
-    let inventory = input::inventory(&args.inventory)?;
-    inventory.tokens().map_err(|error| BadInput::new(input::chain(&error)))?;
-    let gates = gates(&args)?;
-    let ssh = input::ssh(&inventory, args.ssh)?;
-    let state = wiring::State::open(args.state.as_deref()).await?;
-    let node = wiring::control_node(inventory, ssh, &state, gates).await?;
-    for earlier in node.history(JournalQuery::new().with_finished(false)).await? {
-        if request.id.as_ref().is_none_or(|id| id.as_str() != earlier.task.as_str()) {
-            eprintln!("release_bot: going on with deployment {} first", earlier.task);
+    let filed = input::request(&args.task)?;
+    let has_id = filed.id.is_some();
+    // With an id it is the same deployment, whoever it is filed with and how often.
+    let id = filed.id.clone().unwrap_or_else(DeploymentId::generate);
+    let filing = Filing { request: filed.with_id(id.clone()), id, has_id };
+    let parts = Parts::read(args.bot)?;
+    let mut follower = Follower::new(args.json)?;
+    let left = match &args.state {
+        None => {
+            let state = wiring::State::open(None).await?;
+            filing.with_own_bot(&parts, &state, None, &mut follower).await
         }
-    }
-    let deployment = match node.submit(request).await {
-        Err(error @ NodeError::Conflict { .. }) => Err(BadInput::new(error.to_string()))?,
-        Err(NodeError::Invalid(faults)) => Err(BadInput::new(faults.to_string()))?,
-        submitted => submitted?,
+        Some(directory) => filing.with_either(&parts, directory, &mut follower).await,
     };
-    let mut display = Display::new(args.json);
-    let report = follow(&deployment, &mut display).await;
-    display.end();
-    node.shutdown().await;
-    let Some(report) = report? else {
+    follower.end();
+    let Left::Ended(report) = left? else {
         eprintln!("release_bot: stopped; {}", resume_hint(args.state.is_some()));
         return Ok(ExitCode::FAILURE);
     };
@@ -46,89 +40,87 @@ pub(crate) async fn run(args: DeployArgs) -> Result<ExitCode, AnyError> {
     Ok(if report.succeeded() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The gates of the command line: none where none are named.
-fn gates(args: &DeployArgs) -> Result<Vec<Arc<dyn Gate>>, AnyError> {
-    let Some(path) = &args.gates else { return Ok(Vec::new()) };
-    let policy = input::gates(path)?;
-    match &args.approvals {
-        Some(approvals) => Ok(policy.gates(FileApprovals::new(approvals), SystemClock::new())),
-        None if policy.needs_approvals() => Err(BadInput::new(format!(
-            "{} needs approvals: name their file with --approvals",
-            path.display()
-        )))?,
-        None => Ok(policy.gates(MemoryApprovals::new(), SystemClock::new())),
-    }
-}
-
 fn resume_hint(kept: bool) -> &'static str {
     if kept { "the next start with the same --state goes on" } else { "nothing was kept" }
 }
 
-/// Shows the events up to the end. The first Ctrl-C cancels the deployment, the second one, or TERM,
-/// leaves it as it is: then there is no report.
-async fn follow(
-    deployment: &Deployment,
-    display: &mut Display,
-) -> Result<Option<DeploymentReport>, AnyError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut events = deployment.events(Sequence::START);
-    let mut cancelled = false;
-    loop {
-        tokio::select! {
-            event = events.next() => match event {
-                Some(event) => display.event(&event?)?,
-                None => return Ok(Some(deployment.wait().await?)),
-            },
-            _ = interrupt.recv() => {
-                if std::mem::replace(&mut cancelled, true) {
-                    return Ok(None);
-                }
-                deployment.cancel("interrupted at the terminal").await?;
-            }
-            _ = terminate.recv() => return Ok(None),
-        }
-    }
-}
-
-/// How events are shown: as JSON lines, as a bar per host on a terminal, as plain lines otherwise.
+/// A request that is filed.
 #[derive(Debug)]
-enum Display {
-    Json,
-    Bars(Box<Bars>),
-    Lines,
+struct Filing {
+    request: DeploymentRequest,
+    id: DeploymentId,
+    /// Whether whoever filed it gave it its id.
+    has_id: bool,
 }
 
-impl Display {
-    fn new(json: bool) -> Self {
-        match json {
-            true => Self::Json,
-            false if std::io::stdout().is_terminal() => Self::Bars(Box::default()),
-            false => Self::Lines,
-        }
-    }
-
-    fn event(&mut self, event: &Event) -> Result<(), AnyError> {
-        match self {
-            Self::Json => {
-                let mut out = std::io::stdout().lock();
-                serde_json::to_writer(&mut out, event)?;
-                out.write_all(b"\n")?;
-            }
-            Self::Bars(bars) => bars.event(event),
-            Self::Lines => {
-                if let Some(line) = show::line(event) {
-                    writeln!(std::io::stdout().lock(), "{line}")?;
+impl Filing {
+    /// Files it with the bot that has the directory open, or with one of our own. When that bot ends
+    /// before the deployment does, ours goes on with it.
+    async fn with_either(
+        &self,
+        parts: &Parts,
+        directory: &Path,
+        follower: &mut Follower,
+    ) -> Result<Left, AnyError> {
+        let mut patience = client::SOON;
+        loop {
+            let open = async || wiring::State::open(Some(directory)).await;
+            match client::reach(directory, patience, open).await? {
+                Reached::Free(state) => {
+                    return self.with_own_bot(parts, &state, Some(directory), follower).await;
                 }
+                Reached::Bot(call) => match self.with_bot(call, directory, follower).await? {
+                    Left::Lost => patience = client::ENDING,
+                    left => return Ok(left),
+                },
             }
         }
-        Ok(())
     }
 
-    fn end(&mut self) {
-        if let Self::Bars(bars) = self {
-            bars.end();
+    async fn with_own_bot(
+        &self,
+        parts: &Parts,
+        state: &wiring::State,
+        directory: Option<&Path>,
+        follower: &mut Follower,
+    ) -> Result<Left, AnyError> {
+        let bot = Bot::start(parts, state, directory, NullObserver::default()).await?;
+        for earlier in bot.unfinished().await? {
+            if !self.has_id || self.id.as_str() != earlier.task.as_str() {
+                eprintln!("release_bot: going on with deployment {} first", earlier.task);
+            }
         }
+        let deployment = match bot.node.submit(self.request.clone()).await {
+            Err(error @ NodeError::Conflict { .. }) => Err(BadInput::new(error.to_string()))?,
+            Err(NodeError::Invalid(faults)) => Err(BadInput::new(faults.to_string()))?,
+            submitted => submitted?,
+        };
+        let left = follower.follow(Source::own(deployment, follower.last())).await;
+        bot.stop().await;
+        left
+    }
+
+    async fn with_bot(
+        &self,
+        mut call: Call,
+        directory: &Path,
+        follower: &mut Follower,
+    ) -> Result<Left, AnyError> {
+        match call.ask(&Ask::Submit { request: Box::new(self.request.clone()) }).await {
+            Some(Answer::Submitted { .. }) => {}
+            Some(Answer::Refused { message, bad_input: true }) => Err(BadInput::new(message))?,
+            Some(Answer::Refused { message, .. }) => Err(message)?,
+            _ => return Ok(Left::Lost),
+        }
+        eprintln!(
+            "release_bot: handed to the bot that has {} open; its inventory and gates count",
+            directory.display()
+        );
+        let Some(mut call) = client::call(directory).await? else { return Ok(Left::Lost) };
+        let ask = Ask::Follow { deployment: self.id.clone(), after: follower.last() };
+        if call.say(&ask).await.is_err() {
+            return Ok(Left::Lost);
+        }
+        follower.follow(Source::bot(call, directory, self.id.clone())).await
     }
 }

@@ -1,15 +1,15 @@
 //! Putting a control node and an agent node together.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use deploy_core::{
-    AgentNode, ControlNode, ControlNodeBuilder, Gate, Inventory, Journal, LocalConnector, Queue,
-    ReleaseExecutor, SchemeConnector, SchemeExecutor,
+    AgentNode, ControlNode, ControlNodeBuilder, Gate, Inventory, Journal, LocalConnector, Observer,
+    Queue, ReleaseExecutor, SchemeConnector, SchemeExecutor,
 };
 use deploy_http::{HttpExecutor, HttpProber, HttpVerifier, UrlPolicy};
-use deploy_queue::{DiskStore, MemoryJournal, MemoryQueue, QueueConfig};
+use deploy_queue::{DiskStore, MemoryJournal, MemoryQueue, OpenError, QueueConfig};
 
 use crate::SshHosts;
 
@@ -48,7 +48,7 @@ impl State {
         };
         let unusable = |error| format!("the state directory {}: {error}", directory.display());
         std::fs::create_dir_all(directory).map_err(unusable)?;
-        let store = Arc::new(DiskStore::open(&directory.join("store"), QueueConfig::new()).await?);
+        let store = Arc::new(store(directory).await?);
         Ok(Self {
             queue: Arc::clone(&store) as Arc<dyn Queue>,
             journal: store,
@@ -56,6 +56,21 @@ impl State {
             _temporary: None,
         })
     }
+}
+
+/// Opens the store of a state directory.
+///
+/// # Errors
+///
+/// What [`DiskStore::open`] says; `Locked` while another process has it open.
+pub async fn store(directory: &Path) -> Result<DiskStore, OpenError> {
+    DiskStore::open(&store_path(directory), QueueConfig::new()).await
+}
+
+/// Where the store of a state directory lies.
+#[must_use]
+pub fn store_path(directory: &Path) -> PathBuf {
+    directory.join("store")
 }
 
 /// Whoever runs these programs also chooses the package server and the monitoring addresses, often
@@ -94,6 +109,7 @@ pub async fn control_node(
     ssh: SshHosts,
     state: &State,
     gates: Vec<Arc<dyn Gate>>,
+    observer: impl Observer,
 ) -> Result<ControlNode, Box<dyn Error + Send + Sync>> {
     let agents = HttpExecutor::builder()
         .tokens(inventory.tokens()?)
@@ -108,6 +124,7 @@ pub async fn control_node(
         .with("ssh", direct);
     let builder = gates.into_iter().fold(ControlNode::builder(), ControlNodeBuilder::gate);
     let node = builder
+        .observer(observer)
         .resolver(inventory)
         .verifier(state.verifier.clone())
         .executor(executor)

@@ -19,7 +19,7 @@ use crate::verifier::Verifier;
 #[derive(Debug)]
 #[must_use = "nothing runs before `build`"]
 pub struct ControlNodeBuilder {
-    parts: NodeParts,
+    pub(super) parts: NodeParts,
 }
 
 impl Default for ControlNodeBuilder {

@@ -3,6 +3,7 @@
 // The helpers of the tests unwrap as the tests do.
 #![allow(clippy::unwrap_used)]
 
+mod at_rest;
 mod broken_connectors;
 mod broken_journals;
 mod broken_queues;

@@ -1,64 +1,9 @@
 //! Processes that are killed with -9 in the middle, and started again.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use deploy_core::Fact;
 
-use deploy_core::{Event, Fact};
-
+use crate::running::{Bot, GATED, in_hook, let_go};
 use crate::world::{World, package, said};
-
-/// One host at a time, each of which waits in its hook for a file of its own.
-const GATED: &str = r#", "rollout": {"batches": ["1"]}, "release": {"hooks": {
-    "after_switch": ["./run; while [ ! -e \"$DEPLOY_ROOT/go\" ]; do sleep 0.05; done"]}}"#;
-
-/// A bot whose events can be waited for.
-struct Bot {
-    child: Child,
-    events: Receiver<Event>,
-}
-
-impl Bot {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.arg("--json").stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (sender, events) = channel();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let _ = sender.send(serde_json::from_str(&line).unwrap());
-            }
-        });
-        Self { child, events }
-    }
-
-    /// Waits until a fact comes for which `wanted` is true.
-    fn until(&self, wanted: impl Fn(&Fact) -> bool) {
-        while !wanted(&self.events.recv().expect("the bot ended before that came").fact) {}
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Bot {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn in_hook(fact: &Fact, host: &str) -> bool {
-    matches!(fact, Fact::StepStarted { host: at, step: deploy_core::Step::AfterSwitch } if at.as_str() == host)
-}
-
-fn let_go(world: &World, hosts: std::ops::RangeInclusive<usize>) {
-    for host in hosts {
-        std::fs::create_dir_all(world.path(&format!("h{host}/srv/app"))).unwrap();
-        world.write(&format!("h{host}/srv/app/go"), "");
-    }
-}
 
 #[test]
 fn a_control_node_that_is_killed_goes_on_and_does_no_host_again() {

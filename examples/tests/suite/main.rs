@@ -5,6 +5,9 @@
 mod bot;
 mod crash;
 mod gates;
+mod people;
+mod running;
+mod socket;
 #[cfg(feature = "ssh")]
 mod ssh;
 #[cfg(not(feature = "ssh"))]
