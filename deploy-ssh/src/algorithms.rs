@@ -7,7 +7,8 @@
 //! | ciphers | chacha20-poly1305, AES-GCM, AES-CTR |
 //! | MACs | HMAC-SHA-2 |
 //!
-//! No SHA-1, no MD5, no CBC, no compression. chacha20-poly1305 comes first because libssh2 is quickest with it.
+//! No SHA-1, no MD5, no CBC, no compression. chacha20-poly1305 comes first because libssh2 is quickest with it:
+//! it alone is given whole packets, and the others block by block (`ssh_fleet` in benches/RESULTS.md).
 //! It, and the encrypt-then-MAC modes, are open to the Terrapin attack (CVE-2023-48795) unless both
 //! sides keep to strict key exchange: with a server that does not, they are not used.
 

@@ -14,8 +14,12 @@ use crate::bootstrap::{Marks, Nonces, command_line, preamble};
 use crate::sudo::Become;
 use crate::transport::{CommandOrder, Ended, Link, Order, Waker};
 
-/// How many chunks wait between the thread and a pipe, each of 64 KiB at most where they come out.
+/// How many chunks of output wait between the thread and a pipe, each of 64 KiB at most.
 const CHUNKS: usize = 2;
+
+/// How many chunks of input wait for the thread. They are as large as whoever writes makes them, and one
+/// more waits in [`feed`].
+const INPUT_CHUNKS: usize = 1;
 
 /// Between TERM and KILL, and between KILL and giving the connection up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -48,7 +52,7 @@ impl SshSession {
         }
         let nonces = Nonces::new().map_err(not_started)?;
         let marks = || Marks::new(&nonces.start, &nonces.end);
-        let (stdin, their_stdin) = mpsc::channel(CHUNKS);
+        let (stdin, their_stdin) = mpsc::channel(INPUT_CHUNKS);
         let (their_stdout, stdout) = mpsc::channel(CHUNKS);
         let (their_stderr, stderr) = mpsc::channel(CHUNKS);
         let (said, ended) = oneshot::channel();

@@ -25,9 +25,9 @@ use crate::pipe::{PipeWriter, pipe};
 /// How many chunks a stream holds between the session and us.
 const CHUNKS: usize = 8;
 
-/// How many chunks of the package wait between the file and the session: one to send, one to fetch. More
-/// would be held for each host at once and make nothing faster.
-const AHEAD: usize = 2;
+/// How many chunks of the package wait between the file and the session, beside the one that is fetched
+/// and those that the session has. More would be held for each host at once and make nothing faster.
+const AHEAD: usize = 1;
 
 /// How long a session may take beyond its grace before it is given up.
 const GIVE_UP: Duration = Duration::from_secs(15);
