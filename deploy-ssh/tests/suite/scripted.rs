@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use deploy_core::model::Endpoint;
 use deploy_core::{ConnectError, Exit, Secret};
-use deploy_ssh::{Auth, HostKeys, SshConnector, SshConnectorBuilder};
+use deploy_ssh::{Auth, Fingerprint, HostKeys, SshConnector, SshConnectorBuilder};
 use tempfile::TempDir;
 
 use crate::support::{context, fingerprint_of, make_key, run};
@@ -14,7 +14,7 @@ use crate::support::{context, fingerprint_of, make_key, run};
 struct Scripted {
     _directory: TempDir,
     endpoint: Endpoint,
-    fingerprint: String,
+    fingerprint: Fingerprint,
     child: Child,
 }
 
@@ -40,7 +40,7 @@ impl Scripted {
     }
 
     fn builder(&self) -> SshConnectorBuilder {
-        SshConnector::builder().host_keys(HostKeys::pinned([&self.fingerprint[..]])).retries(0)
+        SshConnector::builder().host_keys(HostKeys::pinned([self.fingerprint])).retries(0)
     }
 
     async fn refusal(&self, auth: Auth) -> String {
