@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use deploy_core::model::{HostStatus, ReleaseTask, Target};
 use deploy_core::{Context, Event, Executor as _, Fact, FnObserver, ReleaseExecutor};
-use deploy_ssh::{Auth, HostKeys, SshConnector};
+use deploy_ssh::{Auth, Fingerprint, HostKeys, SshConnector};
 use deploy_testkit::SshFleet;
 
 use crate::package::Package;
@@ -71,8 +71,9 @@ impl Ours {
 ///
 /// When it cannot be built.
 pub fn connector(pins: &str, identity: &str) -> Result<SshConnector, AnyError> {
+    let pins: Vec<Fingerprint> = pins.lines().map(str::parse).collect::<Result<_, _>>()?;
     Ok(SshConnector::builder()
-        .host_keys(HostKeys::pinned(pins.lines()))
+        .host_keys(HostKeys::pinned(pins))
         .auth(Auth::key_file(identity))
         .retries(0)
         .build()?)

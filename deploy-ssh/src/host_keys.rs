@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-use sha2::{Digest as _, Sha256};
+use crate::known_hosts::Fingerprint;
 
 /// Judges the keys that hosts show.
 ///
@@ -53,24 +51,20 @@ impl HostKeys {
         Self(Arc::new(policy))
     }
 
-    /// Accepts the keys with these fingerprints, whichever host shows them. A fingerprint is that of
-    /// `ssh-keygen -l`: `SHA256:` and 43 characters.
+    /// Accepts the keys with these fingerprints, whichever host shows them.
     #[must_use]
-    pub fn pinned<F: Into<String>>(fingerprints: impl IntoIterator<Item = F>) -> Self {
-        Self::new(Pins {
-            any: fingerprints.into_iter().map(Into::into).collect(),
-            hosts: BTreeMap::new(),
-        })
+    pub fn pinned(fingerprints: impl IntoIterator<Item = Fingerprint>) -> Self {
+        Self::new(Pins { any: fingerprints.into_iter().collect(), hosts: BTreeMap::new() })
     }
 
     /// Accepts, of each host, the keys with the fingerprints that are given for it.
     #[must_use]
-    pub fn pinned_by_host<H: Into<String>, F: Into<String>>(
-        hosts: impl IntoIterator<Item = (H, F)>,
+    pub fn pinned_by_host<H: Into<String>>(
+        hosts: impl IntoIterator<Item = (H, Fingerprint)>,
     ) -> Self {
         let mut pins = Pins { any: Vec::new(), hosts: BTreeMap::new() };
         for (host, fingerprint) in hosts {
-            pins.hosts.entry(host.into()).or_default().push(fingerprint.into());
+            pins.hosts.entry(host.into()).or_default().push(fingerprint);
         }
         Self::new(pins)
     }
@@ -91,20 +85,15 @@ impl HostKeys {
     }
 }
 
-/// The fingerprint of a key, as OpenSSH writes it.
-pub(crate) fn fingerprint(key: &[u8]) -> String {
-    format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(key)))
-}
-
 #[derive(Debug)]
 struct Pins {
-    any: Vec<String>,
-    hosts: BTreeMap<String, Vec<String>>,
+    any: Vec<Fingerprint>,
+    hosts: BTreeMap<String, Vec<Fingerprint>>,
 }
 
 impl HostKeyPolicy for Pins {
     fn check(&self, host: &str, _port: u16, key: &[u8]) -> Result<(), String> {
-        let shown = fingerprint(key);
+        let shown = Fingerprint::of(key);
         let of_host = self.hosts.get(host).into_iter().flatten();
         if self.any.iter().chain(of_host).any(|pinned| *pinned == shown) {
             return Ok(());
@@ -136,8 +125,8 @@ mod tests {
 
     #[test]
     fn a_pinned_key_is_accepted_of_its_host_alone() {
-        let keys =
-            HostKeys::pinned_by_host([("a", fingerprint(b"one")), ("b", fingerprint(b"two"))]);
+        let (one, two) = (Fingerprint::of(b"one"), Fingerprint::of(b"two"));
+        let keys = HostKeys::pinned_by_host([("a", one), ("b", two)]);
         assert!(keys.check("a", 22, b"one").is_ok());
         assert!(keys.check("b", 22, b"two").is_ok());
         assert!(keys.check("b", 22, b"one").is_err());
@@ -146,7 +135,7 @@ mod tests {
 
     #[test]
     fn nothing_is_accepted_by_an_empty_list() {
-        let keys = HostKeys::pinned(Vec::<String>::new());
+        let keys = HostKeys::pinned([]);
         assert!(keys.check("a", 22, b"one").unwrap_err().contains("SHA256:"));
     }
 }

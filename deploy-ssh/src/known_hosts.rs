@@ -27,7 +27,7 @@ use crate::place::{LineFault, Place};
 use line::{KeyLine, Line};
 
 /// The port of SSH, which is left out in a file.
-const SSH_PORT: u16 = 22;
+pub(crate) const SSH_PORT: u16 = 22;
 
 /// The largest file that is read, in bytes: over 100,000 keys.
 const LARGEST: u64 = 64 << 20;
@@ -61,6 +61,24 @@ impl KnownHosts {
             return Err(unreadable(io::Error::other("it is larger than 64 MiB")));
         }
         Self::read(Some(path), &bytes)
+    }
+
+    /// Reads several files, as one.
+    ///
+    /// # Errors
+    ///
+    /// What [`load`](Self::load) refuses, for each of the files.
+    pub fn load_all<P: AsRef<Path>>(
+        paths: impl IntoIterator<Item = P>,
+    ) -> Result<Self, Vec<KnownHostsError>> {
+        let (mut known, mut errors) = (Self::new(), Vec::new());
+        for path in paths {
+            match Self::load(path.as_ref()) {
+                Ok(more) => known = known.merge(more),
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() { Ok(known) } else { Err(errors) }
     }
 
     /// Reads what stands in a file.

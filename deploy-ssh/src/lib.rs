@@ -17,17 +17,33 @@
 //! # Quick start
 //!
 //! ```
-//! use deploy_ssh::{Auth, HostKeys, SshConnector};
+//! use deploy_core::{Inventory, SchemeConnector};
+//! use deploy_ssh::{LocalUser, SshHosts, SshOptions};
 //!
-//! let connector = SshConnector::builder()
-//!     .host_keys(HostKeys::pinned(["SHA256:wKz0a9bVbKTYvXsXaULzNqNy8KoMZ9rNw2yX5cJvWJM"]))
-//!     .auth(Auth::key_file("/etc/deploy/id_ed25519"))
-//!     .build()?;
-//! # Ok::<(), deploy_ssh::BuildError>(())
+//! # fn connector(inventory: &Inventory) -> Result<SchemeConnector, deploy_ssh::SshUnusable> {
+//! // The inventory's table `[ssh]` names keys, known hosts, an ssh config, hosts to go through. This
+//! // crate reads no environment: what the table does not say, the program does.
+//! let options = SshOptions::new()
+//!     .with_agent("/run/user/1000/ssh-agent")
+//!     .with_local_user(LocalUser::new("deploy", "/home/deploy"));
+//! let connector = SchemeConnector::new().with("ssh", SshHosts::of(inventory, &options)?);
+//! # Ok(connector)
+//! # }
 //! ```
 //!
-//! It is given to `deploy_core::ReleaseExecutor::builder`, alone or in a
-//! [`SchemeConnector`](deploy_core::SchemeConnector).
+//! It is given to `deploy_core::ReleaseExecutor::builder`. Without an inventory, a connector is built of
+//! its parts:
+//!
+//! ```
+//! use deploy_ssh::{Auth, HostKeys, SshConnector};
+//!
+//! let known = "SHA256:wKz0a9bVbKTYvXsXaULzNqNy8KoMZ9rNw2yX5cJvWJM".parse()?;
+//! let connector = SshConnector::builder()
+//!     .host_keys(HostKeys::pinned([known]))
+//!     .auth(Auth::key_file("/etc/deploy/id_ed25519"))
+//!     .build()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # What must be on a host
 //!
@@ -76,6 +92,7 @@ mod bootstrap;
 mod builder;
 mod connector;
 mod host_keys;
+mod hosts;
 mod jump;
 mod known_hosts;
 mod limits;
@@ -93,6 +110,7 @@ pub use auth::{Auth, Question};
 pub use builder::{BuildError, SshConnectorBuilder};
 pub use connector::SshConnector;
 pub use host_keys::{HostKeyPolicy, HostKeys};
+pub use hosts::{SshFault, SshFaultKind, SshHosts, SshOptions, SshUnusable};
 pub use jump::JumpHost;
 pub use known_hosts::{Fingerprint, HostKeyVerdict, KnownHosts, KnownHostsError, KnownKey};
 pub use place::{LineFault, Place};

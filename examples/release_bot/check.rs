@@ -30,7 +30,7 @@ pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, AnyError> {
             failures
                 .push(Failure::new(FailureCode::Invalid, message).with_host(target.host.clone()));
         }
-        if ssh.known_keys(&target.host).is_some_and(|keys| keys.is_empty()) {
+        if ssh.known_keys(&target.host).is_some_and(<[_]>::is_empty) {
             let message = format!("no key is known of {}: it would be refused", target.endpoint);
             let failure = Failure::new(FailureCode::HostRejected, message);
             failures.push(failure.with_host(target.host.clone()));

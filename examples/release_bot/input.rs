@@ -8,7 +8,7 @@ use deploy_core::document::Decode;
 use deploy_core::gate::GatePolicy;
 use deploy_core::model::DeploymentRequest;
 use deploy_core::{Format, Inventory, ParseError};
-use deploy_examples::{SshHosts, SshOptions};
+use deploy_examples::{SshHosts, SshOptions, ssh_hosts};
 
 /// An error of any part.
 pub(crate) type AnyError = Box<dyn Error + Send + Sync>;
@@ -64,7 +64,7 @@ pub(crate) fn ssh(
     inventory: &Inventory,
     options: impl Into<SshOptions>,
 ) -> Result<SshHosts, BadInput> {
-    SshHosts::of(inventory, &options.into()).map_err(|error| BadInput(error.to_string()))
+    ssh_hosts(inventory, &options.into()).map_err(BadInput)
 }
 
 /// All faults of a document, a line each.

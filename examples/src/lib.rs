@@ -10,10 +10,10 @@ pub mod wiring;
 mod without_ssh;
 
 #[cfg(feature = "ssh")]
-pub use ssh::SshHosts;
-pub use ssh_options::{SshOptions, SshUnusable};
+pub use ssh::{SshHosts, ssh_hosts};
+pub use ssh_options::SshOptions;
 #[cfg(not(feature = "ssh"))]
-pub use without_ssh::SshHosts;
+pub use without_ssh::{SshHosts, ssh_hosts};
 
 /// The README's program compiles.
 #[cfg(doctest)]

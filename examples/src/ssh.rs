@@ -1,99 +1,41 @@
-//! The hosts of an inventory that are reached over SSH, each with the connector that reaches it.
+//! Hosts reached over SSH, with what the environment says of whoever runs the program.
 
-mod build;
-mod keys;
-mod reader;
+use std::env;
 
-use std::collections::HashMap;
-use std::error::Error;
+use deploy_core::Inventory;
+use deploy_ssh::{LocalUser, SshFault, SshFaultKind};
 
-use async_trait::async_trait;
-use deploy_core::model::{Endpoint, HostName, Target};
-use deploy_core::{ConnectError, Connector, Context, Inventory, Session};
-use deploy_ssh::SshConnector;
+pub use deploy_ssh::SshHosts;
 
-use reader::Reader;
+use crate::ssh_options::SshOptions;
 
-use crate::ssh_options::{SshOptions, SshUnusable, ssh_hosts};
-
-/// The hosts of an inventory that are reached over SSH.
-#[derive(Clone, Debug, Default)]
-pub struct SshHosts {
-    hosts: HashMap<HostName, Way>,
+/// Finds out how the hosts of an inventory are reached over SSH.
+///
+/// # Errors
+///
+/// Everything that is missing or wrong, for people, a line each.
+pub fn ssh_hosts(inventory: &Inventory, options: &SshOptions) -> Result<SshHosts, String> {
+    let home = env::home_dir().unwrap_or_default();
+    let user = LocalUser::new(env::var("USER").unwrap_or_default(), home);
+    let mut all = deploy_ssh::SshOptions::new()
+        .with_identities(&options.identities)
+        .with_known_hosts(&options.known_hosts)
+        .with_local_user(user);
+    if let Some(socket) = env::var_os("SSH_AUTH_SOCK") {
+        all = all.with_agent(socket);
+    }
+    SshHosts::of(inventory, &all).map_err(|unusable| {
+        let lines: Vec<_> = unusable.faults.iter().map(line).collect();
+        format!("hosts cannot be reached over SSH:{}", lines.concat())
+    })
 }
 
-/// How a host is reached.
-#[derive(Clone, Debug)]
-struct Way {
-    connector: SshConnector,
-    /// Where the ssh config leads, if there is one.
-    endpoint: Endpoint,
-    known_keys: Vec<String>,
-}
-
-impl SshHosts {
-    /// No hosts.
-    #[must_use]
-    pub fn none() -> Self {
-        Self::default()
-    }
-
-    /// Reads all files that are needed to reach the hosts of an inventory over SSH. Without such
-    /// hosts, none is read.
-    ///
-    /// # Errors
-    ///
-    /// Everything that is missing or wrong, for all hosts at once.
-    pub fn of(inventory: &Inventory, options: &SshOptions) -> Result<Self, SshUnusable> {
-        if ssh_hosts(inventory).next().is_none() {
-            return Ok(Self::none());
-        }
-        let mut reader =
-            Reader::new(inventory, options).map_err(|fault| SshUnusable(vec![fault]))?;
-        let (mut hosts, mut faults) = (HashMap::new(), Vec::new());
-        for host in ssh_hosts(inventory) {
-            match reader.way(host) {
-                Ok(way) => drop(hosts.insert(host.name.clone(), way)),
-                Err(fault) if faults.contains(&fault) => {}
-                Err(fault) => faults.push(fault),
-            }
-        }
-        if faults.is_empty() { Ok(Self { hosts }) } else { Err(SshUnusable(faults)) }
-    }
-
-    /// The types of the keys that are known of a host: `None` for one that is not reached over SSH.
-    #[must_use]
-    pub fn known_keys(&self, host: &HostName) -> Option<Vec<String>> {
-        self.hosts.get(host).map(|way| way.known_keys.clone())
-    }
-}
-
-#[async_trait]
-impl Connector for SshHosts {
-    async fn connect(
-        &self,
-        cx: Context,
-        mut target: Target,
-    ) -> Result<Box<dyn Session>, ConnectError> {
-        let Some(way) = self.hosts.get(&target.host) else {
-            return Err(ConnectError::Unsupported {
-                endpoint: target.endpoint.to_string(),
-                allowed: "a host of the inventory".to_owned(),
-            });
-        };
-        target.endpoint.clone_from(&way.endpoint);
-        way.connector.connect(cx, target).await
-    }
-}
-
-/// An error and its causes, joined by colons.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
+/// A fault, with the option that mends it too.
+fn line(fault: &SshFault) -> String {
+    let option = match fault.kind {
+        SshFaultKind::NoKnownHosts => ", or --known-hosts FILE",
+        SshFaultKind::NoAuth => ", or --identity FILE",
+        _ => "",
+    };
+    format!("\n  {fault}{option}")
 }

@@ -19,6 +19,8 @@ const LARGEST_KEY: u64 = 64 * 1024;
 
 /// Why one method did not do.
 enum Miss {
+    /// The host did not accept it.
+    Denied,
     /// It was refused, or could not be tried.
     Refused(String),
     /// The connection is over.
@@ -27,7 +29,11 @@ enum Miss {
 
 impl From<WireError> for Miss {
     fn from(error: WireError) -> Self {
-        if error.is_refusal() { Self::Refused(error.to_string()) } else { Self::Broken(error) }
+        match error {
+            error if error.is_denial() => Self::Denied,
+            error if error.is_refusal() => Self::Refused(error.to_string()),
+            error => Self::Broken(error),
+        }
     }
 }
 
@@ -49,6 +55,7 @@ pub(crate) fn log_in(
         match offer(wire, user, method) {
             Ok(()) if wire.is_authenticated() => return Ok(()),
             Ok(()) => tried.push(format!("{method}: the host wants more than that")),
+            Err(Miss::Denied) => tried.push(format!("the host did not accept {method}")),
             Err(Miss::Refused(why)) => tried.push(format!("{method}: {why}")),
             // Servers break off after too many tries, which is a refusal too.
             Err(Miss::Broken(_)) if !tried.is_empty() && Instant::now() < deadline => {
@@ -69,10 +76,10 @@ pub(crate) fn log_in(
 fn refusal(user: &str, tried: &[String], allowed: Option<&[String]>) -> String {
     let tried = tried.join("; ");
     let then = match allowed {
-        Some(list) => format!("it allows {}", list.join(", ")),
+        Some(list) => format!("it takes {}", list.join(", ")),
         None => "then it broke off".to_owned(),
     };
-    format!("{user} may not log in: {tried} ({then})")
+    format!("no login as {user}: {tried}; {then}")
 }
 
 fn offer(wire: &Wire, user: &str, method: &Method) -> Result<(), Miss> {

@@ -9,6 +9,8 @@ const AGAIN: i32 = -37;
 /// What it says when a key cannot be used, an agent is not there, or the server took none of what was shown
 /// to it.
 const REFUSALS: [i32; 6] = [-16, -18, -19, -33, -42, -48];
+/// What it says when the server did not accept a key or a password.
+const DENIED: i32 = -18;
 
 /// Why libssh2 could not do what it was asked for. Its texts hold no secret.
 #[derive(Debug)]
@@ -32,6 +34,12 @@ impl WireError {
     pub(crate) fn is_refusal(&self) -> bool {
         // The same codes stand for an answer that never came, since the connection broke.
         REFUSALS.contains(&self.code) && !self.message.starts_with("Waiting for")
+    }
+
+    /// Whether the server said no to what was shown to it, or to who showed it.
+    pub(crate) fn is_denial(&self) -> bool {
+        // Of the others, some stand for a key or an agent that could not be used.
+        self.code == DENIED && self.is_refusal()
     }
 }
 

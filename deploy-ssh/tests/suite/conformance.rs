@@ -11,7 +11,7 @@ use deploy_testkit::conformance::ConnectorBench;
 pub(crate) fn builder(fleet: &SshFleet) -> SshConnectorBuilder {
     let fingerprints = fleet.hosts().iter().map(deploy_testkit::SshHost::fingerprint);
     SshConnector::builder()
-        .host_keys(HostKeys::pinned(fingerprints))
+        .host_keys(HostKeys::pinned(fingerprints.map(|text| text.parse().unwrap())))
         .auth(Auth::key_file(fleet.identity()))
 }
 

@@ -75,7 +75,7 @@ async fn a_host_that_refuses_the_key_is_not_tried_again() {
     let site = Site::new(&fleet.hosts()[0], "/srv/app");
     first_release(&fleet, &site).await;
     let stranger = SshConnector::builder()
-        .host_keys(HostKeys::pinned([site.host.fingerprint()]))
+        .host_keys(HostKeys::pinned([site.host.fingerprint().parse().unwrap()]))
         .auth(Auth::key_file(other.identity()))
         .build()
         .unwrap();

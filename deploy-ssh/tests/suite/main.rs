@@ -7,6 +7,7 @@ mod cuts;
 mod effects;
 mod faults;
 mod hostile;
+mod hosts;
 mod jumps;
 mod known_hosts;
 mod logins;

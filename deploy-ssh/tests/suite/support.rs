@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use deploy_core::model::{Endpoint, TaskId};
 use deploy_core::{CommandIo, Context, Exit, Session, SessionError, pipe};
-use deploy_ssh::{Auth, HostKeys, SshConnector, SshConnectorBuilder, SshSession};
+use deploy_ssh::{Auth, Fingerprint, HostKeys, SshConnector, SshConnectorBuilder, SshSession};
 use tempfile::TempDir;
 
 /// An sshd that is started for each connection, in inetd's way.
@@ -79,7 +79,7 @@ impl Sshd {
     }
 
     /// The fingerprint of its key.
-    pub(crate) fn fingerprint(&self) -> String {
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
         fingerprint_of(&self.path("host"))
     }
 
@@ -174,11 +174,11 @@ pub(crate) fn make_key_of(kind: &str, bits: &str, path: &Path, passphrase: &str)
 }
 
 /// The fingerprint of a key.
-pub(crate) fn fingerprint_of(path: &Path) -> String {
+pub(crate) fn fingerprint_of(path: &Path) -> Fingerprint {
     let path = path.with_extension("pub");
     let said = Command::new("ssh-keygen").arg("-lf").arg(path).output().unwrap();
     let said = String::from_utf8(said.stdout).unwrap();
-    said.split_whitespace().nth(1).unwrap().to_owned()
+    said.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 pub(crate) fn signal(pid: u32, signal: &str) {

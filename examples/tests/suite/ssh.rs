@@ -210,7 +210,10 @@ fn what_is_missing_for_ssh_is_told_at_once_before_anything_begins() {
     };
     refused("", &["known_hosts in [ssh], or --known-hosts FILE"]);
     let known = fleet.known_hosts().display();
-    refused(&format!("[ssh]\nknown_hosts = \"{known}\"\n"), &["no way to log in"]);
+    refused(
+        &format!("[ssh]\nknown_hosts = \"{known}\"\n"),
+        &["no way to log in", "--identity FILE"],
+    );
     refused(
         &format!("[ssh]\nknown_hosts = \"{known}\"\nidentity = \"none\"\n"),
         &["the key", "none cannot be read"],

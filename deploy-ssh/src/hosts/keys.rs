@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use deploy_ssh::{HostKeyPolicy, KnownHosts};
+use crate::host_keys::HostKeyPolicy;
+use crate::known_hosts::{KnownHosts, SSH_PORT};
 
 /// The keys that are known, and the name by which that of the last host is known, when it has one.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,9 +16,15 @@ impl Keys {
     /// As in ssh(1), no port belongs to a name that stands for a host's.
     fn known_as<'a>(&'a self, host: &'a str, port: u16) -> (&'a str, u16) {
         match &self.alias {
-            Some((of, at, alias)) if of == host && *at == port => (alias, 22),
+            Some((of, at, alias)) if of == host && *at == port => (alias, SSH_PORT),
             _ => (host, port),
         }
+    }
+
+    /// The types of the keys that are known of a host.
+    pub(super) fn algorithms_of(&self, host: &str, port: u16) -> Vec<String> {
+        let (host, port) = self.known_as(host, port);
+        self.known.algorithms(host, port)
     }
 }
 
@@ -28,7 +35,6 @@ impl HostKeyPolicy for Keys {
     }
 
     fn algorithms(&self, host: &str, port: u16) -> Vec<String> {
-        let (host, port) = self.known_as(host, port);
-        self.known.algorithms(host, port)
+        self.algorithms_of(host, port)
     }
 }

@@ -1,14 +1,18 @@
 //! Building a connector: the one place where settings become one.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use deploy_core::inventory::{SshSecrets, SshSettings};
+use deploy_core::inventory::SshSecrets;
 use deploy_core::model::Endpoint;
-use deploy_ssh::{Auth, Become, HostKeys, JumpHost, SshConnector};
 
-use super::chain;
 use super::keys::Keys;
+use super::shared::Shared;
+use crate::auth::Auth;
+use crate::builder::BuildError;
+use crate::connector::SshConnector;
+use crate::host_keys::HostKeys;
+use crate::jump::JumpHost;
+use crate::sudo::Become;
 
 /// What hosts have in common whose connections share one connector, and so its limits.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,14 +32,11 @@ pub(super) struct Jump {
 }
 
 /// Builds it.
-pub(super) fn build(
-    settings: &SshSettings,
-    secrets: &SshSecrets,
-    common: &Common,
-) -> Result<SshConnector, String> {
+pub(super) fn build(shared: &Shared, common: &Common) -> Result<SshConnector, BuildError> {
+    let Shared { settings, secrets, .. } = shared;
     let mut builder = SshConnector::builder().host_keys(HostKeys::new(common.keys.clone()));
     for path in &common.identities {
-        builder = builder.auth(key_file(path, secrets)?);
+        builder = builder.auth(key_file(path, secrets));
     }
     if let Some(agent) = &common.agent {
         builder = builder.auth(Auth::agent(agent));
@@ -56,21 +57,19 @@ pub(super) fn build(
         // What is not set for it is as it is set for the hosts.
         let mut jump = JumpHost::new(endpoint.clone());
         for path in identities {
-            jump = jump.auth(key_file(path, secrets)?);
+            jump = jump.auth(key_file(path, secrets));
         }
         if let Some(keys) = keys {
             jump = jump.host_keys(HostKeys::new(keys.clone()));
         }
         builder = builder.jump(jump);
     }
-    builder.build().map_err(|error| chain(&error))
+    builder.build()
 }
 
-fn key_file(path: &Path, secrets: &SshSecrets) -> Result<Auth, String> {
-    let read = File::open(path);
-    read.map_err(|error| format!("the key {} cannot be read: {error}", path.display()))?;
-    Ok(match &secrets.passphrase {
+fn key_file(path: &Path, secrets: &SshSecrets) -> Auth {
+    match &secrets.passphrase {
         Some(passphrase) => Auth::encrypted_key_file(path, passphrase.clone()),
         None => Auth::key_file(path),
-    })
+    }
 }
