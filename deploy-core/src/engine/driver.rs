@@ -5,6 +5,7 @@ mod prepare;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -46,6 +47,8 @@ pub(super) struct Leash {
     pub(super) abort: CancelToken,
     /// Somebody else has recorded something for the task.
     pub(super) refresh: Arc<Notify>,
+    /// The number of the last event that the driver knew of when it let go.
+    pub(super) seen: Arc<AtomicU64>,
 }
 
 /// The driver of one task.
@@ -81,6 +84,7 @@ impl Driver {
     /// Drives the task until it is finished, has to wait, or has to be let go.
     pub(super) async fn drive(mut self) -> Result<Driven, JournalError> {
         let driven = self.run().await?;
+        self.leash.seen.store(self.book.state().last.number(), Ordering::Relaxed);
         if matches!(driven, Driven::Finished) {
             line::wake(&self.parts, &self.book.state().subject).await?;
         }

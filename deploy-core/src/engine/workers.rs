@@ -1,6 +1,7 @@
 //! Workers: they claim tasks, keep their leases alive, drive them, and settle them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify};
@@ -11,6 +12,7 @@ use super::book::Book;
 use super::driver::{Driven, Driver, Leash};
 use super::node::Parts;
 use crate::cancel::CancelToken;
+use crate::event::Sequence;
 use crate::failure::{Failure, FailureCode};
 use crate::journal::JournalError;
 use crate::model::TaskId;
@@ -104,6 +106,7 @@ impl Worker {
             stop: self.stop.clone(),
             abort: self.abort.child(),
             refresh: Arc::new(Notify::new()),
+            seen: Arc::default(),
         };
         self.active.enter(&claim.task, Arc::clone(&leash.refresh));
         let mut driving = JoinSet::new();
@@ -125,17 +128,19 @@ impl Worker {
             self.parts.room.keep(&task, |_| false);
         }
         if let Some(settlement) = settlement {
-            self.settle(claim, settlement, &leash.refresh).await;
+            self.settle(claim, settlement, &leash).await;
         }
         self.active.leave(&task);
     }
 
-    /// Settles a task. What somebody recorded for it while it was put off is not slept through.
-    async fn settle(&self, claim: Claim, settlement: Settlement, refresh: &Notify) {
+    /// Settles a task. What somebody recorded for it while it was put off is not slept through, in
+    /// whatever process: whoever records something makes the task due behind that, and so it is either
+    /// seen here, or due there.
+    async fn settle(&self, claim: Claim, settlement: Settlement, leash: &Leash) {
         let put_off = matches!(settlement, Settlement::Defer { .. });
         let TaskRecord { id: task, due, .. } = claim.task;
         let mut settled = self.parts.queue.settle(claim.token, settlement).await;
-        if put_off && settled.is_ok() && was_notified(refresh).await {
+        if put_off && settled.is_ok() && self.has_moved_on(&task, leash).await {
             let due = due.unwrap_or_else(|| self.parts.clock.now());
             settled = self.parts.queue.reschedule(task.clone(), due).await.map(|_| ());
         }
@@ -143,6 +148,18 @@ impl Worker {
             Ok(()) | Err(QueueError::LeaseLost { .. }) => {}
             Err(error) => {
                 tracing::error!(target: "deploy", %task, %error, "a task could not be settled");
+            }
+        }
+    }
+
+    /// Says whether a task's journal goes on behind what its driver knew of.
+    async fn has_moved_on(&self, task: &TaskId, leash: &Leash) -> bool {
+        let seen = Sequence::new(leash.seen.load(Ordering::Relaxed));
+        match self.parts.journal.read(task.clone(), seen, 1).await {
+            Ok(events) => !events.is_empty(),
+            Err(error) => {
+                tracing::error!(target: "deploy", %task, %error, "the journal failed");
+                false
             }
         }
     }
@@ -189,15 +206,6 @@ impl Worker {
                 }
             }
         }
-    }
-}
-
-/// Says whether somebody was notified and has not seen it yet.
-async fn was_notified(notify: &Notify) -> bool {
-    tokio::select! {
-        biased;
-        () = notify.notified() => true,
-        () = std::future::ready(()) => false,
     }
 }
 

@@ -252,6 +252,7 @@ impl Hooks {
     }
 
     /// All hooks, in the order of their points.
+    #[cfg(feature = "release")]
     pub(crate) fn all(&self) -> impl Iterator<Item = &Hook> {
         self.before_switch.iter().chain(&self.after_switch).chain(&self.on_failure)
     }
