@@ -132,7 +132,9 @@ fn a_canary_is_held_until_it_is_promoted() {
     let request = world.request("d1", &package("1"), rollout);
     let running = Bot::start(world.deploy_with_state(&request, "direct.toml"));
     running.until(|fact| matches!(fact, Fact::BatchHeld { .. }));
-    assert!(done(&world, &["status"]).contains("held (the canary is done, and the rest is held back)"));
+    assert!(
+        done(&world, &["status"]).contains("held (the canary is done, and the rest is held back)")
+    );
     assert_eq!(world.version(2), None);
     done(&world, &["promote", "d1", "--reason", "looks good"]);
     assert_eq!(running.end(), Some(0));
