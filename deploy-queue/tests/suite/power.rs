@@ -25,6 +25,7 @@ fn work_and_cut(volume: &Volume, job: &Job, words: u64, delay: Duration, book: &
     child.hear(words, book);
     // Not to wait for anything: the cut is to come at any point of what follows.
     std::thread::sleep(delay);
+    child.doubt(book);
     switch.cut();
     child.kill();
     child.end(book);
@@ -90,7 +91,7 @@ fn a_store_that_is_being_made_when_the_power_fails_is_whole_or_none() {
         let job = Job::new(&store, Plan::Load, cycle);
         // Half of the cuts come in the first moments, and half when the store begins to work.
         let (words, delay) = match cycle % 2 {
-            0 => (0, Duration::from_micros(random.below(50_000))),
+            0 => (0, Duration::from_micros(random.below(25_000))),
             _ => (1 + random.below(30), Duration::ZERO),
         };
         work_and_cut(&volume, &job, words, delay, &mut book);
