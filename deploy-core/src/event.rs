@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Failure;
 use crate::model::{
     Actor, AfterBudget, DeploymentId, DeploymentRequest, Fence, HostName, HostResult, Outcome,
-    PackageDigests, ReleaseTask, Target, TaskId, Timestamp,
+    PackageDigests, ReleaseTask, RollbackTarget, Target, TaskId, Timestamp,
 };
 use crate::release_step::Step;
 use crate::state::Phase;
@@ -232,6 +232,22 @@ pub enum Fact {
         /// What becomes of the rollout.
         then: AfterBudget,
     },
+    /// The hosts that serve the release, or may, are put back. What comes after this is told of the
+    /// rollback: its batches, its parts, how its hosts end.
+    RollbackStarted {
+        /// Why, in words.
+        reason: String,
+        /// Who wanted it; none where the failure budget did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Actor>,
+        /// What the hosts go back to.
+        to: RollbackTarget,
+        /// The hosts of each batch.
+        batches: Vec<Vec<HostName>>,
+        /// When it has to be over, unless it stands in between.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline: Option<Timestamp>,
+    },
     /// The rollout is not over at its deadline.
     DeadlinePassed,
     /// Somebody paused the deployment: nothing new starts.
@@ -320,6 +336,7 @@ impl Fact {
             Self::HostFinished { .. } => "host_finished",
             Self::BatchFinished { .. } => "batch_finished",
             Self::BudgetPassed { .. } => "budget_passed",
+            Self::RollbackStarted { .. } => "rollback_started",
             Self::DeadlinePassed => "deadline_passed",
             Self::Paused { .. } => "paused",
             Self::Resumed { .. } => "resumed",

@@ -85,6 +85,8 @@ pub enum FailureCode {
     Missed,
     /// The rollout stopped before this host's turn.
     RolloutStopped,
+    /// The host has no release to go back to, or not the one that was named.
+    ReleaseMissing,
     /// Somebody told the deployment to go on without this host.
     Skipped,
     /// A queue, a journal or a cache could not be written or read.
@@ -121,6 +123,7 @@ impl FailureCode {
             Self::Expired => "expired",
             Self::Missed => "missed",
             Self::RolloutStopped => "rollout_stopped",
+            Self::ReleaseMissing => "release_missing",
             Self::Skipped => "skipped",
             Self::Storage => "storage",
             Self::Internal => "internal",

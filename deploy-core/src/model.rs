@@ -1,5 +1,6 @@
 //! The model: what a deployment is made of. Parsed, not validated: an invalid value cannot exist.
 
+mod action;
 mod actor;
 mod digest;
 mod endpoint;
@@ -18,6 +19,9 @@ mod target;
 mod text;
 mod timestamp;
 
+pub use action::{
+    FoundRelease, HostFound, ReleaseAction, ReleaseState, RollbackSpec, RollbackTarget,
+};
 pub use actor::Actor;
 pub use digest::{Digests, Md5Digest, Md5Hasher, PackageDigests, Sha256Digest, Sha256Hasher};
 pub use endpoint::Endpoint;

@@ -19,8 +19,8 @@ pub use subject::Subject;
 use crate::event::{Event, Fact, Sequence};
 use crate::failure::Failure;
 use crate::model::{
-    Actor, AfterBudget, HostName, HostResult, Outcome, PackageDigests, RolloutSpec, Target, TaskId,
-    Timestamp,
+    Actor, AfterBudget, HostName, HostResult, HostStatus, Outcome, PackageDigests, RolloutSpec,
+    Target, TaskId, Timestamp,
 };
 
 /// The state of a task: a fold over its events, the same on a control node and on an agent.
@@ -202,7 +202,7 @@ impl TaskState {
             Fact::BudgetPassed { reason, then: AfterBudget::Wait } => {
                 self.pause(Pause { reason: reason.clone(), by: None }, event.at);
             }
-            Fact::BudgetPassed { reason, then: AfterBudget::Stop } => {
+            Fact::BudgetPassed { reason, then: AfterBudget::Stop | AfterBudget::RollBack } => {
                 self.stop(Stop { reason: reason.clone(), overdue: false, at: event.at });
             }
             Fact::DeadlinePassed => {
@@ -263,6 +263,7 @@ impl TaskState {
             | Fact::TaskAccepted { .. }
             | Fact::StepFinished { .. }
             | Fact::Output { .. }
+            | Fact::RollbackStarted { .. }
             | Fact::AttemptFailed { .. } => {}
         }
     }
@@ -313,6 +314,17 @@ impl TaskState {
         match &self.subject {
             Subject::Deployment { request, .. } => Some(&request.rollout),
             Subject::Release { .. } => None,
+        }
+    }
+
+    /// How a host ends on which all went well.
+    pub(crate) fn aim(&self) -> HostStatus {
+        match &self.subject {
+            Subject::Deployment { request, .. } if request.rollback.is_some() => {
+                HostStatus::RolledBack
+            }
+            Subject::Deployment { .. } => HostStatus::Succeeded,
+            Subject::Release { task } => task.action.aim(),
         }
     }
 

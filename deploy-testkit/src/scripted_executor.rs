@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use deploy_core::model::{
-    HostName, HostResult, HostStatus, ReleaseId, ReleaseReport, ReleaseTask, TaskId,
+    HostName, HostResult, HostStatus, ReleaseAction, ReleaseId, ReleaseReport, ReleaseTask, TaskId,
 };
 use deploy_core::{Clock, Context, ExecuteError, Executor, Fact, SystemClock};
 use tokio::sync::{Semaphore, watch};
@@ -157,9 +157,7 @@ impl ScriptedExecutor {
             }
         }
         let result = match (script.status, script.failure) {
-            (HostStatus::Succeeded, _) => {
-                HostResult::succeeded(host, ReleaseId::from(&task.deployment))
-            }
+            (HostStatus::Succeeded, _) => well(task, host),
             (status, Some(failure)) => HostResult::failed(host, status, failure),
             (status, None) => HostResult::new(host, status),
         };
@@ -217,6 +215,14 @@ impl Executor for ScriptedExecutor {
         }
         results.sort_by_key(|(index, _)| *index);
         Ok(ReleaseReport::new(results.into_iter().map(|(_, result)| result).collect()))
+    }
+}
+
+/// The result of a host on which all went well.
+fn well(task: &ReleaseTask, host: HostName) -> HostResult {
+    match &task.action {
+        ReleaseAction::Install => HostResult::succeeded(host, ReleaseId::from(&task.deployment)),
+        action => HostResult::new(host, action.aim()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HostName, ReleaseId};
+use super::{HostFound, HostName, ReleaseId};
 use crate::failure::Failure;
 
 /// The terminal state of a deployment. It is reached once and never changes.
@@ -18,6 +18,9 @@ pub enum Outcome {
     Failed,
     /// It was cancelled before every host served the release.
     Cancelled,
+    /// Its hosts were put back to a release from before: because it failed, because somebody asked for
+    /// it, or because that was what it was for.
+    RolledBack,
 }
 
 impl Outcome {
@@ -28,6 +31,7 @@ impl Outcome {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::RolledBack => "rolled_back",
         }
     }
 }
@@ -47,7 +51,8 @@ pub enum HostStatus {
     Succeeded,
     /// The release failed before the switch, or rollback is off: see what it serves.
     Failed,
-    /// The release failed after the switch, and the host went back to the one before.
+    /// The host went back to a release from before: the new one failed after the switch, or was to be
+    /// undone.
     RolledBack,
     /// The deployment was cancelled before the host served the release.
     Cancelled,
@@ -55,6 +60,8 @@ pub enum HostStatus {
     Unknown,
     /// The deployment ended before the host's turn; it was not touched.
     NotStarted,
+    /// It was looked at, and not changed.
+    Checked,
 }
 
 impl HostStatus {
@@ -68,6 +75,7 @@ impl HostStatus {
             Self::Cancelled => "cancelled",
             Self::Unknown => "unknown",
             Self::NotStarted => "not_started",
+            Self::Checked => "checked",
         }
     }
 }
@@ -96,13 +104,16 @@ pub struct HostResult {
     /// What failed afterwards, while the host was being put back: a failed hook, a failed rollback.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub further: Vec<Failure>,
+    /// What is there, when the task was to look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Box<HostFound>>,
 }
 
 impl HostResult {
     /// Says that a host ended in a status.
     #[must_use]
     pub fn new(host: HostName, status: HostStatus) -> Self {
-        Self { host, status, serves: None, failure: None, further: Vec::new() }
+        Self { host, status, serves: None, failure: None, further: Vec::new(), found: None }
     }
 
     /// Says that a host serves the release.

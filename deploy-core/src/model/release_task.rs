@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BusinessName, DeploymentId, DeploymentRequest, Monitor, PackageSource, ProjectName,
-    ReleaseSpec, Requirement, Target, TaskId, WorkOrder,
+    ReleaseAction, ReleaseSpec, Requirement, Target, TaskId, WorkOrder,
 };
 use crate::document::{Decode, Node, deserialize_by_decode};
 
@@ -53,7 +53,7 @@ impl Decode for Fence {
     }
 }
 
-/// The task to install one release on some hosts that share an endpoint.
+/// The task to install, undo or look at a release on some hosts that share an endpoint.
 ///
 /// It is pushed to an agent's queue or handed to an executor. Its id is made from the deployment's,
 /// so that a control node that lost the answer asks with the same id and gets the same task.
@@ -62,13 +62,16 @@ impl Decode for Fence {
 pub struct ReleaseTask {
     /// The id of this task.
     pub id: TaskId,
-    /// The deployment it belongs to, which also names the release on the hosts.
+    /// The deployment it belongs to, which also names the release that it installs.
     pub deployment: DeploymentId,
+    /// What it does on the hosts.
+    #[serde(skip_serializing_if = "ReleaseAction::is_install")]
+    pub action: ReleaseAction,
     /// The business.
     pub business: BusinessName,
     /// The project.
     pub project: ProjectName,
-    /// The package, pinned to SHA-256 and size.
+    /// The package of the release, pinned to SHA-256 and size. Only an installation fetches it.
     pub package: PackageSource,
     /// The number of the work order.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,6 +106,7 @@ impl ReleaseTask {
         Self {
             id,
             deployment,
+            action: ReleaseAction::Install,
             business: request.business.clone(),
             project: request.project.clone(),
             package,
@@ -115,6 +119,13 @@ impl ReleaseTask {
             fence,
         }
     }
+
+    /// Sets what it does on the hosts.
+    #[must_use]
+    pub fn with_action(mut self, action: ReleaseAction) -> Self {
+        self.action = action;
+        self
+    }
 }
 
 impl Decode for ReleaseTask {
@@ -122,6 +133,7 @@ impl Decode for ReleaseTask {
         let mut table = node.table()?;
         let id = table.required("id");
         let deployment = table.required("deployment");
+        let action = table.or("action", ReleaseAction::Install);
         let business = table.required("business");
         let project = table.required("project");
         let package = table.required("package");
@@ -142,6 +154,7 @@ impl Decode for ReleaseTask {
         Some(Self {
             id: id?,
             deployment: deployment?,
+            action: action?,
             business: business?,
             project: project?,
             package: package?,

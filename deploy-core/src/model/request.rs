@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::{
     BusinessName, DeploymentId, HostName, Monitor, OnMissed, PackageSource, Person, ProjectName,
-    ReleaseSpec, RequirementId, RequirementName, RolloutSpec, Target, Timestamp, WorkOrder,
-    schedule,
+    ReleaseSpec, RequirementId, RequirementName, RollbackSpec, RolloutSpec, Target, Timestamp,
+    WorkOrder, schedule,
 };
 use crate::document::{Decode, Node, Value, decode_text, deserialize_by_decode};
 use crate::failure::{Failure, FailureCode};
@@ -55,6 +55,10 @@ pub struct DeploymentRequest {
     /// The deployment whose rest this one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<DeploymentId>,
+    /// The deployment that this one undoes: hosts are put back to a release that they have, and the
+    /// package, which is that of the undone one, is not fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackSpec>,
     /// The order in which hosts are done.
     pub rollout: RolloutSpec,
     /// How the release is laid out and brought to life on each host.
@@ -79,6 +83,7 @@ impl DeploymentRequest {
             monitor: None,
             hosts: Vec::new(),
             retry_of: None,
+            rollback: None,
             rollout: RolloutSpec::default(),
             release: ReleaseSpec::default(),
         }
@@ -204,6 +209,7 @@ impl Decode for DeploymentRequest {
         let monitor = table.optional("monitor");
         let hosts = table.or("hosts", Vec::new());
         let retry_of = table.optional("retry_of");
+        let rollback = table.optional("rollback");
         let rollout = table.or("rollout", RolloutSpec::default());
         let release = table.or("release", ReleaseSpec::default());
         table.finish();
@@ -221,6 +227,7 @@ impl Decode for DeploymentRequest {
             monitor: monitor?,
             hosts: hosts?,
             retry_of: retry_of?,
+            rollback: rollback?,
             rollout: rollout?,
             release: release?,
         })

@@ -14,7 +14,7 @@ use crate::connector::Connector;
 use crate::context::Context;
 use crate::executor::{ExecuteError, Executor};
 use crate::failure::{Failure, FailureCode};
-use crate::model::{ReleaseReport, ReleaseTask, Sha256Digest};
+use crate::model::{ReleaseAction, ReleaseReport, ReleaseTask, Sha256Digest};
 use crate::prober::Prober;
 use crate::verifier::{VerifiedPackage, Verifier, VerifyError};
 
@@ -176,6 +176,10 @@ impl Drop for StopOnDrop {
 #[async_trait]
 impl Executor for ReleaseExecutor {
     async fn execute(&self, cx: Context, task: ReleaseTask) -> Result<ReleaseReport, ExecuteError> {
+        if task.action != ReleaseAction::Install {
+            let reason = "this executor installs releases, and does nothing else".to_owned();
+            return Err(ExecuteError::Rejected { reason });
+        }
         let probing = self.probing(&task)?;
         let fence = task.fence.for_attempt(cx.attempt);
         if i64::try_from(fence.number()).is_err() {

@@ -48,8 +48,9 @@ impl TaskState {
         let Some(&index) = self.lookup.by_name.get(name) else {
             return;
         };
+        let aim = self.aim();
         let host = &mut self.hosts[index];
-        let failed = |result: &mut HostResult| result.status != HostStatus::Succeeded;
+        let failed = |result: &mut HostResult| result.status != aim;
         let Some(result) = host.result.take_if(failed) else {
             return;
         };
@@ -114,7 +115,7 @@ impl TaskState {
         self.lookup.ended += 1;
         self.lookup.pending.remove(&index);
         self.lookup.retried.remove(&index);
-        if result.status == HostStatus::Succeeded {
+        if result.status == self.aim() {
             self.lookup.failures.succeeded();
             return;
         }

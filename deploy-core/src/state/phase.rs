@@ -21,6 +21,8 @@ pub enum Phase {
     Held,
     /// Hosts are being done.
     RollingOut,
+    /// Its hosts are put back.
+    RollingBack,
     /// It starts nothing new until a person says what becomes of it: somebody paused it, or its
     /// failure budget was passed.
     Paused,
@@ -38,6 +40,7 @@ impl Phase {
             Self::Waiting => "waiting for its time",
             Self::Held => "held",
             Self::RollingOut => "rolling out",
+            Self::RollingBack => "rolling back",
             Self::Paused => "paused",
             Self::Finished => "finished",
         }

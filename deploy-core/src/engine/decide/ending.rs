@@ -36,7 +36,10 @@ pub(super) fn abandon(state: &TaskState) -> Next {
 fn end(state: &TaskState) -> Vec<Fact> {
     let all = !state.hosts.is_empty() && state.ended() == state.hosts.len();
     let (outcome, failure) = match &state.cancel {
-        _ if all && state.unsuccessful().len() == 0 => (Outcome::Succeeded, None),
+        _ if all && state.unsuccessful().len() == 0 => match state.aim() {
+            HostStatus::RolledBack => (Outcome::RolledBack, None),
+            _ => (Outcome::Succeeded, None),
+        },
         Some(reason) => {
             let failure = Failure::new(FailureCode::Cancelled, format!("cancelled: {reason}"));
             (Outcome::Cancelled, Some(failure))

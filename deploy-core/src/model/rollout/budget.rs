@@ -105,6 +105,9 @@ pub enum AfterBudget {
     /// Nothing new starts until a person resumes it, which forgives the failures so far, retries the
     /// failed hosts, or cancels it.
     Wait,
+    /// Nothing new starts, and the hosts that serve the release, or may, are put back to the last good
+    /// one, batch by batch. The deployment ends as rolled back.
+    RollBack,
 }
 
 /// What becomes of the hosts that are being done when the failure budget is passed.
@@ -212,7 +215,10 @@ macro_rules! decode_words {
         }
     };
 }
-decode_words!(AfterBudget, "\"stop\" or \"wait\"", "stop" => Stop, "wait" => Wait);
+decode_words!(
+    AfterBudget, "\"stop\", \"wait\" or \"roll_back\"",
+    "stop" => Stop, "wait" => Wait, "roll_back" => RollBack
+);
 decode_words!(RunningHosts, "\"finish\" or \"cancel\"", "finish" => Finish, "cancel" => Cancel);
 
 impl Decode for FailureBudget {
