@@ -2,9 +2,9 @@
 
 mod builder;
 mod deployment;
+mod follow;
 mod host_history;
 mod rest;
-mod retry;
 
 use std::sync::Arc;
 

@@ -18,6 +18,7 @@ mod node;
 mod progress;
 mod room;
 mod stream;
+mod together;
 mod verbs;
 mod workers;
 

@@ -232,21 +232,36 @@ pub enum Fact {
         /// What becomes of the rollout.
         then: AfterBudget,
     },
+    /// A host that had succeeded was found unhealthy while the rollout stood before a batch. It counts
+    /// as failed from now on.
+    HostFailedLater {
+        /// How it stands now, and why.
+        result: HostResult,
+    },
+    /// Somebody filed this deployment to undo another one.
+    RollbackFiled {
+        /// Who, and why.
+        by: Actor,
+    },
+    /// Somebody wants the hosts put back: nothing new starts, what runs comes to its end, and then they
+    /// are.
+    RollbackRequested {
+        /// Who, and why.
+        by: Actor,
+        /// What the hosts go back to.
+        to: RollbackTarget,
+    },
     /// The hosts that serve the release, or may, are put back. What comes after this is told of the
     /// rollback: its batches, its parts, how its hosts end.
     RollbackStarted {
-        /// Why, in words.
-        reason: String,
-        /// Who wanted it; none where the failure budget did.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        by: Option<Actor>,
+        /// Why: what failed, or who wanted it.
+        failure: Failure,
         /// What the hosts go back to.
         to: RollbackTarget,
         /// The hosts of each batch.
         batches: Vec<Vec<HostName>>,
         /// When it has to be over, unless it stands in between.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        deadline: Option<Timestamp>,
+        deadline: Timestamp,
     },
     /// The rollout is not over at its deadline.
     DeadlinePassed,
@@ -313,6 +328,18 @@ pub enum Fact {
 }
 
 impl Fact {
+    /// The host that an executor reports it of; none of a fact that is not an executor's.
+    pub(crate) fn host(&self) -> Option<&HostName> {
+        match self {
+            Self::HostStarted { host }
+            | Self::StepStarted { host, .. }
+            | Self::StepFinished { host, .. }
+            | Self::Output { host, .. } => Some(host),
+            Self::HostFinished { result } => Some(&result.host),
+            _ => None,
+        }
+    }
+
     /// The fact's name, as documents have it in `type`.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -336,6 +363,9 @@ impl Fact {
             Self::HostFinished { .. } => "host_finished",
             Self::BatchFinished { .. } => "batch_finished",
             Self::BudgetPassed { .. } => "budget_passed",
+            Self::HostFailedLater { .. } => "host_failed_later",
+            Self::RollbackFiled { .. } => "rollback_filed",
+            Self::RollbackRequested { .. } => "rollback_requested",
             Self::RollbackStarted { .. } => "rollback_started",
             Self::DeadlinePassed => "deadline_passed",
             Self::Paused { .. } => "paused",

@@ -160,7 +160,10 @@ pub use report::DeploymentReport;
 pub use resolver::{AgentResolver, FnResolver, ResolveError};
 pub use retention::Retention;
 pub use secret::Secret;
-pub use state::{Dispatch, Gap, Hold, HostState, Pause, Phase, Stop, Subject, TaskState};
+pub use state::{
+    Dispatch, Gap, Hold, HostState, Pause, Phase, Rollback, Stop, Subject, TaskState,
+    WantedRollback,
+};
 pub use summary::TaskSummary;
 pub use task::{DeploymentTask, Task, TaskRecord};
 pub use verifier::{FnVerifier, VerifiedPackage, Verifier, VerifyError};

@@ -3,6 +3,7 @@
 mod failures;
 mod host;
 mod phase;
+mod rollback;
 mod standing;
 mod subject;
 
@@ -13,14 +14,15 @@ use serde::Serialize;
 pub(crate) use failures::Failures;
 pub use host::{Dispatch, HostState};
 pub use phase::Phase;
+pub use rollback::{Rollback, WantedRollback};
 pub use standing::{Gap, Hold, Pause, Stop};
 pub use subject::Subject;
 
 use crate::event::{Event, Fact, Sequence};
 use crate::failure::Failure;
 use crate::model::{
-    Actor, AfterBudget, HostName, HostResult, HostStatus, Outcome, PackageDigests, RolloutSpec,
-    Target, TaskId, Timestamp,
+    Actor, AfterBudget, HostName, HostResult, Outcome, PackageDigests, RolloutSpec, Target, TaskId,
+    Timestamp,
 };
 
 /// The state of a task: a fold over its events, the same on a control node and on an agent.
@@ -49,6 +51,12 @@ pub struct TaskState {
     /// Why it starts nothing new any more, once that is so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stop>,
+    /// The rollback that somebody wants, until it starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wanted_rollback: Option<WantedRollback>,
+    /// That its hosts are put back, once that has started: `batches` are those of the rollback then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
     /// The stand before a batch, while it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gap: Option<Gap>,
@@ -131,6 +139,8 @@ impl TaskState {
             hold: None,
             paused: None,
             stopped: None,
+            wanted_rollback: None,
+            rollback: None,
             gap: None,
             began: false,
             deadline: None,
@@ -205,6 +215,15 @@ impl TaskState {
             Fact::BudgetPassed { reason, then: AfterBudget::Stop | AfterBudget::RollBack } => {
                 self.stop(Stop { reason: reason.clone(), overdue: false, at: event.at });
             }
+            Fact::RollbackRequested { by, to } => {
+                self.wanted_rollback = Some(WantedRollback { by: by.clone(), to: to.clone() });
+                self.resume(event.at);
+                self.stop(Stop { reason: by.to_string(), overdue: false, at: event.at });
+            }
+            Fact::RollbackStarted { failure, to, batches, deadline } => {
+                self.rollback_started(failure, to, batches, *deadline);
+            }
+            Fact::HostFailedLater { result } => self.failed_later(result),
             Fact::DeadlinePassed => {
                 let reason = "the rollout was not over at its deadline".to_owned();
                 self.stop(Stop { reason, overdue: true, at: event.at });
@@ -263,7 +282,7 @@ impl TaskState {
             | Fact::TaskAccepted { .. }
             | Fact::StepFinished { .. }
             | Fact::Output { .. }
-            | Fact::RollbackStarted { .. }
+            | Fact::RollbackFiled { .. }
             | Fact::AttemptFailed { .. } => {}
         }
     }
@@ -314,17 +333,6 @@ impl TaskState {
         match &self.subject {
             Subject::Deployment { request, .. } => Some(&request.rollout),
             Subject::Release { .. } => None,
-        }
-    }
-
-    /// How a host ends on which all went well.
-    pub(crate) fn aim(&self) -> HostStatus {
-        match &self.subject {
-            Subject::Deployment { request, .. } if request.rollback.is_some() => {
-                HostStatus::RolledBack
-            }
-            Subject::Deployment { .. } => HostStatus::Succeeded,
-            Subject::Release { task } => task.action.aim(),
         }
     }
 

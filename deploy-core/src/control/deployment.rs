@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::retry::retry_of;
+use super::follow::{retry_of, rollback_of};
 use crate::engine::{Accepted, Engine, EventStream, NodeError, Wish};
 use crate::event::{Fact, Sequence};
-use crate::model::{Actor, DeploymentId, HostName, TaskId, Timestamp};
+use crate::model::{Actor, DeploymentId, HostName, RollbackTarget, TaskId, Timestamp};
 use crate::report::DeploymentReport;
 use crate::state::TaskState;
 
@@ -174,6 +174,37 @@ impl Deployment {
         let retried = Fact::Retried { by: by.cleaned(), hosts };
         let (Accepted::New | Accepted::Known, id) =
             super::submit(&self.engine, retry, vec![retried]).await?;
+        Ok(Self::new(Arc::clone(&self.engine), id))
+    }
+
+    /// Puts its hosts back, all that serve its release or may, and gives the deployment that does it.
+    /// Each goes back to a release that it has: nothing is fetched or sent.
+    ///
+    /// While it is unfinished, that is this one: nothing new starts, what runs comes to its end, and
+    /// then the hosts go back, in the batches of its rollout, without pauses, and whether or not some of
+    /// them cannot. It ends as rolled back when all of them did, and as failed otherwise. After its end it
+    /// is a new one, for those hosts alone; its id is that of this one with `-rollback1` behind it, and its
+    /// request names this one in `rollback`. Asked for again it is the same one.
+    ///
+    /// # Errors
+    ///
+    /// `NotNow` when its rollout has not begun, when it is being cancelled, goes back to something else
+    /// or undoes another deployment itself, when none of its hosts serves its release; after its end
+    /// those of `submit` too; `Unknown`, `Storage`.
+    pub async fn roll_back(
+        &self,
+        to: RollbackTarget,
+        by: impl Into<Actor> + Send,
+    ) -> Result<Self, NodeError> {
+        let by = by.into();
+        let state = self.state().await?;
+        let Some(rollback) = rollback_of(&state, to.clone())? else {
+            self.engine.intervene(&self.task, &Wish::RollBack(to), by).await?;
+            return Ok(self.clone());
+        };
+        let filed = Fact::RollbackFiled { by: by.cleaned() };
+        let (Accepted::New | Accepted::Known, id) =
+            super::submit(&self.engine, rollback, vec![filed]).await?;
         Ok(Self::new(Arc::clone(&self.engine), id))
     }
 

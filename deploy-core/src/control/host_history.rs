@@ -43,12 +43,19 @@ impl HostRecord {
                 self.began_at = Some(event.at);
                 (self.ended_at, self.result) = (None, None);
             }
-            Fact::HostFinished { result } if result.host == self.host => {
+            Fact::HostFinished { result } | Fact::HostFailedLater { result }
+                if result.host == self.host =>
+            {
                 self.ended_at = Some(event.at);
                 self.result = Some(result.clone());
             }
             Fact::Retried { hosts, .. } if hosts.contains(&self.host) => {
                 (self.ended_at, self.result) = (None, None);
+            }
+            Fact::RollbackStarted { batches, .. } => {
+                if batches.iter().flatten().any(|host| *host == self.host) {
+                    (self.ended_at, self.result) = (None, None);
+                }
             }
             _ => {}
         }

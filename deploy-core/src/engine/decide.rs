@@ -2,6 +2,8 @@
 
 mod budget;
 mod ending;
+mod look;
+mod rollback;
 mod rollout;
 
 use std::collections::BTreeSet;
@@ -37,6 +39,8 @@ pub(super) enum Next {
     Await { cancel: bool, until: Option<Timestamp> },
     /// Nothing is being done, and nothing is to start before this time, or before a person says so.
     Stand(Option<Timestamp>),
+    /// Look whether these hosts, which serve the release, are healthy still.
+    Look(Vec<Target>),
     /// Come to the end, with these facts: the results of hosts that have none, then the terminal
     /// state.
     Finish(Vec<Fact>),
@@ -44,15 +48,24 @@ pub(super) enum Next {
     Nothing,
 }
 
-/// Decides what to do next. `running` are the parts that this process has handed to executors.
-pub(super) fn decide(state: &TaskState, now: Timestamp, running: &BTreeSet<TaskId>) -> Next {
+/// What only the process knows that is at a task.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Here {
+    /// The parts that it has handed to executors.
+    pub(super) running: BTreeSet<TaskId>,
+    /// When it has last looked at the hosts that are done.
+    pub(super) looked: Option<Timestamp>,
+}
+
+/// Decides what to do next.
+pub(super) fn decide(state: &TaskState, now: Timestamp, here: &Here) -> Next {
     if state.phase == Phase::Finished {
         return Next::Nothing;
     }
     // What was handed out before this process took over is asked for first, also when the task is to
     // be cancelled: only its executor knows where those hosts stand.
     let lost = |host: &&HostState| {
-        host.dispatch.is_some_and(|number| !running.contains(&state.dispatches[number].task))
+        host.dispatch.is_some_and(|number| !here.running.contains(&state.dispatches[number].task))
     };
     if let Some(number) = state.in_flight().find(lost).and_then(|host| host.dispatch) {
         return Next::Resume { number };
@@ -65,7 +78,8 @@ pub(super) fn decide(state: &TaskState, now: Timestamp, running: &BTreeSet<TaskI
     }
     if let Some(stopped) = &state.stopped {
         let cancel = stopped.overdue || cancels_running(state);
-        return run_out(state, cancel).unwrap_or_else(|| ending::finish(state));
+        let over = || rollback::start(state, now).unwrap_or_else(|| ending::finish(state));
+        return run_out(state, cancel).unwrap_or_else(over);
     }
     if let Some(pause) = &state.paused {
         let cancel = pause.by.is_none() && cancels_running(state);
@@ -83,7 +97,7 @@ pub(super) fn decide(state: &TaskState, now: Timestamp, running: &BTreeSet<TaskI
     if let Subject::Deployment { request, .. } = &state.subject
         && !state.began
     {
-        if state.package.is_none() {
+        if state.package.is_none() && request.rollback.is_none() {
             return Next::Verify;
         }
         if let Some(due) = request.not_before
@@ -95,7 +109,7 @@ pub(super) fn decide(state: &TaskState, now: Timestamp, running: &BTreeSet<TaskI
     if !state.began {
         return Next::AskGates;
     }
-    rollout::roll_out(state, now)
+    rollout::roll_out(state, now, here.looked)
 }
 
 /// What the deadline asks for, when it has passed: it does not while the rollout stands.
@@ -103,8 +117,12 @@ fn at_deadline(state: &TaskState, now: Timestamp) -> Option<Next> {
     let deadline = state.deadline?;
     match &state.stopped {
         Some(stopped) if stopped.overdue => {
-            let late = now >= stopped.at.plus(OVERDUE);
-            (late && state.in_flight().len() > 0).then(|| ending::abandon(state))
+            let late = now >= stopped.at.plus(OVERDUE) && state.in_flight().len() > 0;
+            let goes_back = rollback::wanted(state).is_some();
+            late.then(|| match goes_back {
+                true => Next::Record(ending::unknown(state)),
+                false => ending::abandon(state),
+            })
         }
         _ if now >= deadline && !state.is_standing() => {
             // What is over anyhow comes to its end as it is.

@@ -1,6 +1,8 @@
 //! Carries out, for one task, what [`decide`] says.
 
+mod attend;
 mod dispatch;
+mod look;
 mod prepare;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::book::Book;
-use super::decide::{Next, decide};
+use super::decide::{Here, Next, decide};
 use super::line::{self, LOOK_AGAIN, Line};
 use super::node::Parts;
 use super::progress::Progress;
@@ -63,6 +65,8 @@ pub(super) struct Driver {
     parts_running: HashMap<tokio::task::Id, TaskId>,
     cancels: BTreeMap<TaskId, CancelToken>,
     room: watch::Receiver<u64>,
+    /// When the hosts that are done were last looked at.
+    looked: Option<Timestamp>,
 }
 
 impl Driver {
@@ -78,6 +82,7 @@ impl Driver {
             running: JoinSet::new(),
             parts_running: HashMap::new(),
             cancels: BTreeMap::new(),
+            looked: None,
         }
     }
 
@@ -101,7 +106,8 @@ impl Driver {
             }
             self.record_progress().await?;
             let running: BTreeSet<TaskId> = self.cancels.keys().cloned().collect();
-            let next = decide(self.book.state(), self.parts.clock.now(), &running);
+            let here = Here { running, looked: self.looked };
+            let next = decide(self.book.state(), self.parts.clock.now(), &here);
             if !matches!(next, Next::Dispatch { .. }) {
                 self.parts.room.leave_line(&self.book.state().task);
             }
@@ -153,6 +159,7 @@ impl Driver {
                 self.wait(until).await?;
             }
             Next::Stand(until) => return self.stand(until).await,
+            Next::Look(hosts) => return self.look(hosts).await,
         }
         Ok(None)
     }

@@ -1,6 +1,5 @@
 //! What both nodes are made of: accepting tasks, answering for them, and stopping.
 
-use std::collections::BTreeSet;
 use std::error::Error;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use super::active::Active;
 use super::book::Book;
-use super::decide::{Next, decide};
+use super::decide::{Here, Next, decide};
 use super::fence::Fences;
 use super::line::{self, Line};
 use super::room::Room;
@@ -335,7 +334,7 @@ impl Engine {
         // A driver that hands hosts out in the meantime records it, and so this decision fails; one
         // that comes later finds the end recorded.
         while let Next::Finish(facts) =
-            decide(book.state(), self.parts.clock.now(), &BTreeSet::new())
+            decide(book.state(), self.parts.clock.now(), &Here::default())
         {
             if book.record_decision(facts).await? {
                 // It need not stay in the queue until its time.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use crate::event::{Event, Fact};
-use crate::model::HostName;
+use crate::model::{HostName, TaskId};
 use crate::observer::Observer;
 use crate::release_step::Step;
 
@@ -33,13 +33,13 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    facts: VecDeque<Fact>,
+    facts: VecDeque<(TaskId, Fact)>,
     output: usize,
 }
 
 impl Progress {
-    /// Takes what is waiting, in order.
-    pub(super) fn take(&self) -> Vec<Fact> {
+    /// Takes what is waiting, in order, with the parts that it comes from.
+    pub(super) fn take(&self) -> Vec<(TaskId, Fact)> {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.output = 0;
         std::mem::take(&mut waiting.facts).into()
@@ -50,20 +50,24 @@ impl Progress {
         self.0.arrived.notified().await;
     }
 
-    /// The observer of one part: it takes facts of these hosts and of no others.
-    pub(super) fn of_hosts(&self, hosts: impl IntoIterator<Item = HostName>) -> PartProgress {
+    /// The observer of a part: it takes facts of these hosts and of no others.
+    pub(super) fn of_part(
+        &self,
+        part: TaskId,
+        hosts: impl IntoIterator<Item = HostName>,
+    ) -> PartProgress {
         let hosts = hosts.into_iter().map(|host| (host, Seen::default())).collect();
-        PartProgress { all: self.clone(), hosts: Mutex::new(hosts) }
+        PartProgress { all: self.clone(), part, hosts: Mutex::new(hosts) }
     }
 
-    fn push(&self, fact: Fact) {
+    fn push(&self, part: TaskId, fact: Fact) {
         let output = usize::from(matches!(fact, Fact::Output { .. }));
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if output == 1 && waiting.output >= OUTPUT_WAITING {
             return;
         }
         waiting.output += output;
-        waiting.facts.push_back(fact);
+        waiting.facts.push_back((part, fact));
         drop(waiting);
         self.0.arrived.notify_one();
     }
@@ -77,6 +81,7 @@ impl Progress {
 #[derive(Debug)]
 pub(super) struct PartProgress {
     all: Progress,
+    part: TaskId,
     hosts: Mutex<BTreeMap<HostName, Seen>>,
 }
 
@@ -115,19 +120,12 @@ impl Seen {
 
 impl Observer for PartProgress {
     fn observe(&self, event: &Event) {
-        let host = match &event.fact {
-            Fact::HostStarted { host }
-            | Fact::StepStarted { host, .. }
-            | Fact::StepFinished { host, .. }
-            | Fact::Output { host, .. } => host,
-            Fact::HostFinished { result } => &result.host,
-            _ => return,
-        };
+        let Some(host) = event.fact.host() else { return };
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let news = hosts.get_mut(host).is_some_and(|seen| seen.take(&event.fact));
         drop(hosts);
         if news {
-            self.all.push(event.fact.clone());
+            self.all.push(self.part.clone(), event.fact.clone());
         }
     }
 }
@@ -136,7 +134,7 @@ impl Observer for PartProgress {
 mod tests {
     use super::*;
     use crate::event::Sequence;
-    use crate::model::{HostResult, HostStatus, TaskId, Timestamp};
+    use crate::model::{HostResult, HostStatus, Timestamp};
 
     fn report(part: &PartProgress, fact: Fact) {
         let task = TaskId::new("t").unwrap();
@@ -147,7 +145,7 @@ mod tests {
     fn an_agent_can_neither_flood_the_journal_nor_speak_for_others() {
         let name = |name: &str| HostName::new(name).unwrap();
         let all = Progress::default();
-        let part = all.of_hosts([name("a")]);
+        let part = all.of_part(TaskId::new("t").unwrap(), [name("a")]);
         for _ in 0..1_000 {
             report(&part, Fact::StepStarted { host: name("a"), step: Step::Lock });
             report(&part, Fact::StepStarted { host: name("b"), step: Step::Lock });

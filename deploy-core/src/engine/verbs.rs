@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::event::{BatchHold, Fact};
 use crate::failure::{Failure, FailureCode};
-use crate::model::{Actor, HostName, HostResult, HostStatus, Timestamp};
+use crate::model::{Actor, HostName, HostResult, HostStatus, RollbackTarget, Timestamp};
 use crate::state::{Phase, TaskState};
 
 /// What a person may do to a deployment, cancelling it aside.
@@ -23,6 +23,8 @@ pub enum Verb {
     Skip,
     /// Give the rollout more time.
     Extend,
+    /// Put the hosts back.
+    RollBack,
 }
 
 impl fmt::Display for Verb {
@@ -34,6 +36,7 @@ impl fmt::Display for Verb {
             Self::RetryFailed => "retry the failed hosts of",
             Self::Skip => "skip a host of",
             Self::Extend => "extend",
+            Self::RollBack => "roll back",
         })
     }
 }
@@ -47,6 +50,7 @@ pub(crate) enum Wish {
     RetryFailed,
     Skip(HostName),
     Extend(Timestamp),
+    RollBack(RollbackTarget),
 }
 
 impl Wish {
@@ -58,6 +62,7 @@ impl Wish {
             Self::RetryFailed => Verb::RetryFailed,
             Self::Skip(_) => Verb::Skip,
             Self::Extend(_) => Verb::Extend,
+            Self::RollBack(_) => Verb::RollBack,
         }
     }
 }
@@ -71,7 +76,7 @@ pub(super) fn facts(state: &TaskState, wish: &Wish, by: &Actor) -> Result<Vec<Fa
     if state.cancel.is_some() {
         return Err("it is being cancelled".to_owned());
     }
-    if state.stopped.is_some() {
+    if state.stopped.is_some() && !matches!(wish, Wish::RollBack(_)) {
         return Err("it is stopping".to_owned());
     }
     match wish {
@@ -90,10 +95,28 @@ pub(super) fn facts(state: &TaskState, wish: &Wish, by: &Actor) -> Result<Vec<Fa
             Some(present) if present >= *deadline => Ok(Vec::new()),
             Some(_) => Ok(vec![Fact::Extended { by, deadline: *deadline }]),
         },
+        Wish::RollBack(to) => roll_back(state, to, by),
+    }
+}
+
+fn roll_back(state: &TaskState, to: &RollbackTarget, by: Actor) -> Result<Vec<Fact>, String> {
+    let under_way = state.rollback.as_ref().map(|rollback| &rollback.to);
+    let wanted = state.wanted_rollback.as_ref().map(|wanted| &wanted.to);
+    match under_way.or(wanted) {
+        Some(present) if present == to => Ok(Vec::new()),
+        Some(present) => Err(format!("it is being rolled back to {present}")),
+        None if state.aim() == HostStatus::RolledBack => {
+            Err("it undoes another deployment itself".to_owned())
+        }
+        None if !state.began => Err("its rollout has not begun".to_owned()),
+        None => Ok(vec![Fact::RollbackRequested { by, to: to.clone() }]),
     }
 }
 
 fn phase_after_pause(state: &TaskState) -> Phase {
+    if state.rollback.is_some() {
+        return Phase::RollingBack;
+    }
     match (&state.gap, state.began) {
         (Some(_), _) => Phase::Held,
         (None, true) => Phase::RollingOut,
@@ -114,6 +137,7 @@ fn still_stopping(state: &TaskState) -> Result<(), String> {
 fn promote(state: &TaskState, by: Actor) -> Result<Vec<Fact>, String> {
     let canary = state.rollout().is_some_and(|rollout| rollout.canary.is_some());
     match &state.gap {
+        _ if state.rollback.is_some() => Err("it is being rolled back".to_owned()),
         _ if !canary => Err("it has no canary".to_owned()),
         Some(gap) if gap.hold != BatchHold::Pause && !gap.promoted => {
             Ok(vec![Fact::Promoted { by }])
@@ -138,10 +162,11 @@ fn retry_failed(state: &TaskState, by: Actor) -> Result<Vec<Fact>, String> {
     Ok(vec![Fact::Retried { by, hosts }])
 }
 
-/// The hosts that ended otherwise than well, without those that were skipped.
+/// The hosts that ended otherwise than well, without those that were skipped, and in a rollback without
+/// those that are not put back.
 fn failed_hosts(state: &TaskState) -> Vec<HostName> {
     let hosts = state.unsuccessful().map(|result| result.host.clone());
-    hosts.filter(|host| !state.is_skipped(host)).collect()
+    hosts.filter(|host| !state.is_skipped(host) && state.is_in_rollout(host)).collect()
 }
 
 fn skip(state: &TaskState, host: &HostName, by: &Actor) -> Result<Vec<Fact>, String> {
@@ -151,11 +176,15 @@ fn skip(state: &TaskState, host: &HostName, by: &Actor) -> Result<Vec<Fact>, Str
     if state.is_skipped(host) {
         return Ok(Vec::new());
     }
+    if state.rollback.is_some() && !state.is_in_rollout(host) {
+        return Err(format!("{host} is none of those that are put back"));
+    }
     let skipped = Fact::Skipped { by: by.clone(), host: host.clone() };
     match &known.result {
-        Some(result) if result.status == HostStatus::Succeeded => {
-            Err(format!("{host} serves the release already"))
-        }
+        Some(result) if result.status == state.aim() => match result.status {
+            HostStatus::RolledBack => Err(format!("{host} was put back already")),
+            _ => Err(format!("{host} serves the release already")),
+        },
         Some(_) => Ok(vec![skipped]),
         None if known.dispatch.is_some() => Err(format!("{host} is being done")),
         None => {

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::Timestamp;
 use crate::document::{Decode, Invalid, Node, decode_text, deserialize_by_decode};
 
 /// Defines a newtype over a checked text: constructor, access, serde and decoding.
@@ -171,6 +172,11 @@ impl TaskId {
     /// Parts nest twice: a deployment's part is an agent's task, whose part is an executor's.
     pub(crate) fn part(&self, number: usize) -> Self {
         Self(format!("{}.{number}", self.0))
+    }
+
+    /// The id of a look at hosts of this task, at a time.
+    pub(crate) fn look(&self, now: Timestamp) -> Self {
+        Self(format!("{}.look-{}", self.0, now.unix_micros()))
     }
 }
 

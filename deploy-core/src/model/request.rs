@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::{
-    BusinessName, DeploymentId, HostName, Monitor, OnMissed, PackageSource, Person, ProjectName,
-    ReleaseSpec, RequirementId, RequirementName, RollbackSpec, RolloutSpec, Target, Timestamp,
-    WorkOrder, schedule,
+    AfterBudget, BusinessName, DeploymentId, HostName, Monitor, OnMissed, PackageSource, Person,
+    ProjectName, ReleaseSpec, RequirementId, RequirementName, RollbackSpec, RolloutSpec, Target,
+    Timestamp, WorkOrder, schedule,
 };
 use crate::document::{Decode, Node, Value, decode_text, deserialize_by_decode};
 use crate::failure::{Failure, FailureCode};
@@ -212,6 +212,12 @@ impl Decode for DeploymentRequest {
         let rollback = table.optional("rollback");
         let rollout = table.or("rollout", RolloutSpec::default());
         let release = table.or("release", ReleaseSpec::default());
+        if let (Some(Some(_)), Some(rollout)) = (&rollback, &rollout)
+            && rollout.failures.then == AfterBudget::RollBack
+        {
+            let allowed = "\"stop\" or \"wait\": what goes back does not go back again";
+            table.fault("rollout.failures.then", "\"roll_back\"", allowed);
+        }
         table.finish();
         Some(Self {
             id: id?,

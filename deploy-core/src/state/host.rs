@@ -49,9 +49,17 @@ impl TaskState {
             return;
         };
         let aim = self.aim();
+        if self.hosts[index].result.as_ref().is_some_and(|result| result.status != aim) {
+            self.open_again(index);
+            self.lookup.pending.insert(index);
+            self.lookup.retried.insert(index);
+        }
+    }
+
+    /// A host that has ended is to be done again, as part of another part.
+    pub(super) fn open_again(&mut self, index: usize) {
         let host = &mut self.hosts[index];
-        let failed = |result: &mut HostResult| result.status != aim;
-        let Some(result) = host.result.take_if(failed) else {
+        let Some(result) = host.result.take() else {
             return;
         };
         if let Some(part) = host.dispatch.take() {
@@ -60,8 +68,18 @@ impl TaskState {
         self.lookup.ended -= 1;
         self.lookup.unsuccessful.remove(&index);
         self.lookup.failures.excuse(index);
-        self.lookup.pending.insert(index);
-        self.lookup.retried.insert(index);
+    }
+
+    /// A host that had succeeded was found to have failed since.
+    pub(super) fn failed_later(&mut self, result: &HostResult) {
+        let Some(&index) = self.lookup.by_name.get(&result.host) else {
+            return;
+        };
+        let known = self.hosts[index].result.as_ref();
+        if known.is_some_and(|known| known.status == HostStatus::Succeeded) {
+            self.hosts[index].result = Some(result.clone());
+            self.ended_badly(index, result);
+        }
     }
 
     pub(super) fn host_began(&mut self, name: &HostName) {
@@ -119,6 +137,10 @@ impl TaskState {
             self.lookup.failures.succeeded();
             return;
         }
+        self.ended_badly(index, result);
+    }
+
+    fn ended_badly(&mut self, index: usize, result: &HostResult) {
         self.lookup.unsuccessful.insert(index);
         if self.counts(index, result) {
             let batch = self.lookup.batch_of.get(&index).copied().unwrap_or(0);

@@ -21,7 +21,7 @@ pub enum Phase {
     Held,
     /// Hosts are being done.
     RollingOut,
-    /// Its hosts are put back.
+    /// The hosts that serve its release, or may, are put back, or are about to be.
     RollingBack,
     /// It starts nothing new until a person says what becomes of it: somebody paused it, or its
     /// failure budget was passed.
@@ -54,7 +54,11 @@ impl Phase {
             Fact::Paused { .. } | Fact::BudgetPassed { then: AfterBudget::Wait, .. } => {
                 Self::Paused
             }
+            Fact::RollbackRequested { .. }
+            | Fact::RollbackStarted { .. }
+            | Fact::BudgetPassed { then: AfterBudget::RollBack, .. } => Self::RollingBack,
             Fact::Resumed { phase, .. } => *phase,
+            Fact::BatchStarted { .. } if self == Self::RollingBack => self,
             Fact::Retried { .. } if self == Self::Paused => Self::RollingOut,
             _ if self == Self::Paused => self,
             Fact::Resolved { .. } | Fact::Verified { .. } => Self::Preparing,

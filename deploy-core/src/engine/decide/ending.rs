@@ -1,10 +1,10 @@
 //! The end of a task: its terminal state, and a result for every host.
 
-use super::Next;
+use super::{Next, rollback};
 use crate::event::Fact;
 use crate::failure::{Failure, FailureCode};
 use crate::model::{HostName, HostResult, HostStatus, Outcome};
-use crate::state::TaskState;
+use crate::state::{HostState, Rollback, Stop, TaskState};
 
 /// The end of a task in which nothing is being done any more.
 pub(super) fn finish(state: &TaskState) -> Next {
@@ -18,35 +18,90 @@ pub(super) fn too_late(state: &TaskState, failure: Failure) -> Next {
 
 /// The end of a task whose hosts in flight were not heard of in time: what they did is not known.
 pub(super) fn abandon(state: &TaskState) -> Next {
-    let unknown = |host: &HostName| {
-        let message = "it was not heard of in time after the rollout's deadline";
-        let failure = Failure::new(FailureCode::Unknown, message).with_host(host.clone());
-        let result = HostResult::failed(host.clone(), HostStatus::Unknown, failure);
-        Fact::HostFinished { result }
-    };
-    let mut facts: Vec<_> = state.in_flight().map(|host| unknown(&host.target.host)).collect();
     let lost = |fact: &Fact| {
         let Fact::HostFinished { result } = fact else { return false };
         state.host(&result.host).is_some_and(|host| host.dispatch.is_some())
     };
+    let mut facts = unknown(state);
     facts.extend(end(state).into_iter().filter(|fact| !lost(fact)));
     Next::Finish(facts)
 }
 
+/// The results of the hosts in flight, which were not heard of in time.
+pub(super) fn unknown(state: &TaskState) -> Vec<Fact> {
+    let unknown = |host: &HostState| {
+        let host = host.target.host.clone();
+        let message = "it was not heard of in time after the rollout's deadline";
+        let failure = Failure::new(FailureCode::Unknown, message).with_host(host.clone());
+        Fact::HostFinished { result: HostResult::failed(host, HostStatus::Unknown, failure) }
+    };
+    state.in_flight().map(unknown).collect()
+}
+
 fn end(state: &TaskState) -> Vec<Fact> {
-    let all = !state.hosts.is_empty() && state.ended() == state.hosts.len();
-    let (outcome, failure) = match &state.cancel {
-        _ if all && state.unsuccessful().len() == 0 => match state.aim() {
-            HostStatus::RolledBack => (Outcome::RolledBack, None),
-            _ => (Outcome::Succeeded, None),
-        },
-        Some(reason) => {
-            let failure = Failure::new(FailureCode::Cancelled, format!("cancelled: {reason}"));
-            (Outcome::Cancelled, Some(failure))
-        }
-        None => (Outcome::Failed, Some(failed(state))),
+    let (outcome, failure) = match &state.rollback {
+        Some(rollback) => put_back(state, rollback),
+        None => rolled_out(state),
     };
     end_as(state, outcome, failure)
+}
+
+/// How a task ends whose hosts were not put back.
+fn rolled_out(state: &TaskState) -> (Outcome, Option<Failure>) {
+    let all = !state.hosts.is_empty() && state.ended() == state.hosts.len();
+    if all && state.unsuccessful().len() == 0 {
+        return match state.aim() {
+            HostStatus::RolledBack => (Outcome::RolledBack, None),
+            _ => (Outcome::Succeeded, None),
+        };
+    }
+    if let Some(reason) = &state.cancel {
+        return (Outcome::Cancelled, Some(cancelled(reason)));
+    }
+    // Hosts were to go back, and none of them serves the release: some did so by themselves.
+    let by_themselves = state.wanted_rollback.is_some() || state.results().any(is_back);
+    if rollback::wanted(state).is_some() && by_themselves {
+        return (Outcome::RolledBack, Some(rollback::reason(state)));
+    }
+    (Outcome::Failed, Some(failed(state)))
+}
+
+/// How a deployment ends whose hosts were put back, or were to be.
+fn put_back(state: &TaskState, rollback: &Rollback) -> (Outcome, Option<Failure>) {
+    let hosts = || state.batches.iter().flatten().filter_map(|name| state.host(name));
+    let left = hosts().filter(|host| !host.result.as_ref().is_some_and(is_back)).count();
+    if left == 0 {
+        return (Outcome::RolledBack, Some(rollback.failure.clone()));
+    }
+    if let Some(reason) = &state.cancel {
+        return (Outcome::Cancelled, Some(cancelled(reason)));
+    }
+    let because = &rollback.failure.message;
+    let counts = format!("{left} of {} hosts were not put back, after: {because}", hosts().count());
+    if let Some(stopped) = overdue(state) {
+        return (Outcome::Failed, Some(timed_out(stopped, &format!("({counts})"))));
+    }
+    let failure = hosts().filter_map(|host| host.result.as_ref()).filter(|result| !is_back(result));
+    let failure = failure.filter_map(|result| result.failure.clone()).next();
+    let failure = failure.unwrap_or_else(|| rollback.failure.clone());
+    let message = format!("{} ({counts})", failure.message);
+    (Outcome::Failed, Some(Failure { message, ..failure }))
+}
+
+fn is_back(result: &HostResult) -> bool {
+    result.status == HostStatus::RolledBack
+}
+
+fn cancelled(reason: &str) -> Failure {
+    Failure::new(FailureCode::Cancelled, format!("cancelled: {reason}"))
+}
+
+fn overdue(state: &TaskState) -> Option<&Stop> {
+    state.stopped.as_ref().filter(|stopped| stopped.overdue)
+}
+
+fn timed_out(stopped: &Stop, counts: &str) -> Failure {
+    Failure::new(FailureCode::TimedOut, format!("{} {counts}", stopped.reason))
 }
 
 fn end_as(state: &TaskState, outcome: Outcome, failure: Option<Failure>) -> Vec<Fact> {
@@ -58,7 +113,7 @@ fn end_as(state: &TaskState, outcome: Outcome, failure: Option<Failure>) -> Vec<
 
 /// The failure of a task whose hosts did not all succeed: that of the first host that failed, with
 /// the counts.
-fn failed(state: &TaskState) -> Failure {
+pub(super) fn failed(state: &TaskState) -> Failure {
     let of = state.hosts.len();
     let begun = |result: &&HostResult| result.status != HostStatus::NotStarted;
     let count = state.unsuccessful().filter(begun).count();
@@ -67,8 +122,8 @@ fn failed(state: &TaskState) -> Failure {
         left => format!(", {left} were not started"),
     };
     let counts = format!("({count} of {of} hosts failed{left})");
-    if let Some(stopped) = state.stopped.as_ref().filter(|stopped| stopped.overdue) {
-        return Failure::new(FailureCode::TimedOut, format!("{} {counts}", stopped.reason));
+    if let Some(stopped) = overdue(state) {
+        return timed_out(stopped, &counts);
     }
     // One that was begun tells more than one that was not.
     let first = state.unsuccessful().find(begun).or_else(|| state.unsuccessful().next());

@@ -3,15 +3,17 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use super::{Next, budget, ending, next_moment};
+use super::{Next, budget, ending, look, next_moment};
+use crate::engine::together::share_executor;
 use crate::event::{BatchHold, Fact};
 use crate::model::{CanaryHold, HostStatus, RolloutSpec, Target, Timestamp};
 use crate::state::{Subject, TaskState};
 
-pub(super) fn roll_out(state: &TaskState, now: Timestamp) -> Next {
+pub(super) fn roll_out(state: &TaskState, now: Timestamp, looked: Option<Timestamp>) -> Next {
     // The hosts of a release task were all let go by the control node, which decides what a failure
-    // means.
-    if let Some(passed) = state.rollout().and_then(|rollout| budget::passed(state, rollout)) {
+    // means. Going back has no budget: a host that cannot is no reason to leave the others.
+    let rollout = state.rollout().filter(|_| state.rollback.is_none());
+    if let Some(passed) = rollout.and_then(|rollout| budget::passed(state, rollout)) {
         return Next::Record(vec![passed]);
     }
     let in_flight = state.in_flight().len();
@@ -30,22 +32,34 @@ pub(super) fn roll_out(state: &TaskState, now: Timestamp) -> Next {
     if state.batches.len() <= next as usize {
         return ending::finish(state);
     }
-    before_batch(state, next, now)
+    before_batch(state, rollout, next, now, looked)
 }
 
 /// What comes before a batch: the hold after the canary, or a pause; then the batch.
-fn before_batch(state: &TaskState, batch: u32, now: Timestamp) -> Next {
+fn before_batch(
+    state: &TaskState,
+    rollout: Option<&RolloutSpec>,
+    batch: u32,
+    now: Timestamp,
+    looked: Option<Timestamp>,
+) -> Next {
     let start = Next::Record(vec![Fact::BatchStarted { batch }]);
-    let Some(rollout) = state.rollout().filter(|_| batch > 0) else {
+    let Some(rollout) = rollout.filter(|_| batch > 0) else {
         return start;
     };
     let Some(gap) = state.gap.as_ref().filter(|gap| gap.batch == batch) else {
         return hold(state, rollout, batch, now).map_or(start, |held| Next::Record(vec![held]));
     };
-    match gap.until {
-        _ if gap.promoted => start,
-        Some(until) if now >= until => start,
-        until => Next::Stand(until),
+    if gap.hold == BatchHold::Canary && !gap.promoted && canary_failed(state) {
+        // It has failed since it was done.
+        let hold = BatchHold::FailedCanary;
+        return Next::Record(vec![Fact::BatchHeld { batch, hold, until: None }]);
+    }
+    let over = gap.until.is_some_and(|until| now >= until);
+    match look::look_or_stand(state, gap, now, looked) {
+        look @ Next::Look(_) => look,
+        _ if gap.promoted || over => start,
+        stand => stand,
     }
 }
 
@@ -96,17 +110,6 @@ fn next_hosts(state: &TaskState, free: usize) -> Vec<Target> {
     };
     let together = pending.filter(|target| share_executor(first, target));
     std::iter::once(first).chain(together).take(free.min(MOST_HOSTS)).cloned().collect()
-}
-
-/// Says whether two hosts are handed out as one task: those of one agent are, and those that are
-/// reached directly over the same scheme.
-pub(super) fn share_executor(one: &Target, other: &Target) -> bool {
-    let agent = matches!(one.endpoint.scheme(), "http" | "https");
-    if agent {
-        one.endpoint == other.endpoint
-    } else {
-        one.endpoint.scheme() == other.endpoint.scheme()
-    }
 }
 
 fn max_parallel(subject: &Subject) -> usize {

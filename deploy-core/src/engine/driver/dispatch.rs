@@ -41,7 +41,7 @@ impl Driver {
         };
         let fact = Fact::Dispatched { task: part.clone(), hosts: names, fence };
         if self.book.record_decision(vec![fact]).await? {
-            let task = part_task(self.book.state(), part, hosts, fence);
+            let task = part_task(self.book.state(), number, part, hosts, fence);
             let all = task.hosts.iter().map(|target| target.host.clone()).collect();
             self.execute(task, all, Vec::new());
         } else {
@@ -72,14 +72,14 @@ impl Driver {
         let open = hosts.iter().filter(ours).filter(|host| host.result.is_none());
         let open: Vec<_> = open.map(|host| host.target.host.clone()).collect();
         let targets = hosts.iter().map(|host| host.target.clone()).collect();
-        let task = part_task(state, dispatch.task.clone(), targets, dispatch.fence);
+        let task = part_task(state, number, dispatch.task.clone(), targets, dispatch.fence);
         self.parts.room.take(&state.task, &open);
         self.execute(task, open, known);
     }
 
     fn execute(&mut self, task: ReleaseTask, hosts: Vec<HostName>, known: Vec<HostResult>) {
         let part = task.id.clone();
-        let observer = Arc::new(self.progress.of_hosts(hosts));
+        let observer = Arc::new(self.progress.of_part(part.clone(), hosts));
         let cx = self.context(part.clone()).with_observer(observer).with_known(known);
         self.cancels.insert(part.clone(), cx.cancel.clone());
         let executor = Arc::clone(&self.parts.executor);
@@ -90,14 +90,13 @@ impl Driver {
     /// Records what executors have reported since the last time.
     pub(super) async fn record_progress(&mut self) -> Result<(), JournalError> {
         let state = self.book.state();
-        let news = |fact: &Fact| match fact {
-            Fact::HostFinished { result } => {
-                let host = state.host(&result.host);
-                host.is_some_and(|host| host.dispatch.is_some() && host.result.is_none())
-            }
-            _ => true,
+        let news = |(part, fact): (TaskId, Fact)| {
+            let host = state.host(fact.host()?)?;
+            // A part whose hosts were handed out again since is not heard any more.
+            let ours = host.dispatch.is_some_and(|number| state.dispatches[number].task == part);
+            (ours && host.result.is_none()).then_some(fact)
         };
-        let facts: Vec<_> = self.progress.take().into_iter().filter(news).collect();
+        let facts: Vec<_> = self.progress.take().into_iter().filter_map(news).collect();
         let ends = facts.iter().any(|fact| matches!(fact, Fact::HostFinished { .. }));
         self.book.record(facts).await?;
         if ends {
@@ -179,8 +178,14 @@ fn host_result(host: &HostName, result: &Result<ReleaseReport, ExecuteError>) ->
     HostResult::failed(host.clone(), status, failure.with_host(host.clone()))
 }
 
-/// The release task of a part.
-fn part_task(state: &TaskState, part: TaskId, hosts: Vec<Target>, fence: Fence) -> ReleaseTask {
+/// The release task of a part, whose number among the parts it is.
+pub(super) fn part_task(
+    state: &TaskState,
+    number: usize,
+    part: TaskId,
+    hosts: Vec<Target>,
+    fence: Fence,
+) -> ReleaseTask {
     match &state.subject {
         Subject::Deployment { id, request } => {
             let package = match &state.package {
@@ -188,6 +193,7 @@ fn part_task(state: &TaskState, part: TaskId, hosts: Vec<Target>, fence: Fence) 
                 None => request.package.clone(),
             };
             ReleaseTask::new(part, id.clone(), request, package, hosts, fence)
+                .with_action(state.action_of(number))
         }
         Subject::Release { task } => ReleaseTask { id: part, hosts, ..(**task).clone() },
     }

@@ -1,13 +1,10 @@
 //! Preparing a task: its hosts, its package, and whether it may start.
 
 use std::collections::BTreeSet;
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Driven, Driver};
-use crate::cancel::CancelToken;
 use crate::engine::batches::batches;
 use crate::event::Fact;
 use crate::failure::{Failure, FailureCode};
@@ -147,29 +144,6 @@ impl Driver {
         });
         let held = known || self.book.record_decision(vec![Fact::Held { reason, until }]).await?;
         Ok(held.then_some(Driven::Until(until)))
-    }
-
-    /// Runs preparing work, watching for a wish to cancel and for the end of the leash. Gives `None`
-    /// when the work had to be dropped.
-    async fn attend<T>(
-        &mut self,
-        cancel: &CancelToken,
-        work: impl Future<Output = T> + Send,
-    ) -> Result<Option<T>, JournalError> {
-        let mut work = pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return Ok(Some(done)),
-                () = self.leash.refresh.notified() => {
-                    self.book.catch_up().await?;
-                    if let Some(reason) = &self.book.state().cancel {
-                        cancel.cancel(reason);
-                    }
-                }
-                () = self.leash.stop.cancelled() => return Ok(None),
-                () = self.leash.abort.cancelled() => return Ok(None),
-            }
-        }
     }
 
     /// Ends the task with a failure, or lets it be tried again where that is worth it.

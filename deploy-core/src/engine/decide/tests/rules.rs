@@ -7,11 +7,12 @@ use proptest::prelude::*;
 use super::super::*;
 use super::world::Course;
 use crate::event::BatchHold;
-use crate::model::{AfterBudget, HostName, HostStatus, Outcome};
+use crate::model::{AfterBudget, HostName, HostResult, HostStatus, Outcome};
 
 /// What is known while a journal is read.
 #[derive(Default)]
 struct Reading {
+    batches: Vec<Vec<HostName>>,
     batch: Option<usize>,
     /// Nothing may start for now.
     paused: bool,
@@ -19,6 +20,8 @@ struct Reading {
     stopped: bool,
     /// Hosts that were handed out and may not be again.
     handed_out: BTreeMap<HostName, TaskId>,
+    /// Those of them that have not ended.
+    out: BTreeSet<HostName>,
     recalled: BTreeSet<TaskId>,
     held: Option<(u32, BatchHold, Option<Timestamp>)>,
     promoted: bool,
@@ -29,8 +32,15 @@ pub(super) fn check(end: &TaskState, facts: &[(Timestamp, Fact)]) -> Result<(), 
     prop_assert_eq!(facts.iter().filter(finished).count(), 1);
     prop_assert!(facts.last().is_some_and(|last| finished(&last)));
     prop_assert_eq!(end.results().count(), end.hosts.len());
-    let all_succeeded = end.unsuccessful().len() == 0 && !end.hosts.is_empty();
+    let succeeded = |result: &HostResult| result.status == HostStatus::Succeeded;
+    let all_succeeded = end.results().all(succeeded) && !end.hosts.is_empty();
     prop_assert_eq!(end.outcome == Some(Outcome::Succeeded), all_succeeded);
+    if end.outcome == Some(Outcome::RolledBack) {
+        let left: Vec<_> = end.to_put_back().map(|host| &host.target.host).collect();
+        prop_assert!(left.is_empty(), "{:?} may serve what was rolled back", left);
+    }
+    let rollbacks = facts.iter().filter(|(_, f)| matches!(f, Fact::RollbackStarted { .. })).count();
+    prop_assert!(rollbacks <= 1, "it was rolled back again");
     prop_assert_eq!(end.failure.is_some(), end.outcome != Some(Outcome::Succeeded));
     let mut reading = Reading::default();
     for (at, fact) in facts {
@@ -45,9 +55,22 @@ impl Reading {
             Fact::Paused { .. } | Fact::BudgetPassed { then: AfterBudget::Wait, .. } => {
                 self.paused = true;
             }
-            Fact::BudgetPassed { then: AfterBudget::Stop, .. }
+            Fact::BudgetPassed { then: AfterBudget::Stop | AfterBudget::RollBack, .. }
+            | Fact::RollbackRequested { .. }
             | Fact::CancelRequested { .. }
-            | Fact::DeadlinePassed => self.stopped = true,
+            | Fact::DeadlinePassed => {
+                self.stopped = true;
+                self.paused &= !matches!(fact, Fact::RollbackRequested { .. });
+            }
+            Fact::RolloutStarted { batches, .. } => self.batches.clone_from(batches),
+            Fact::RollbackStarted { batches, .. } => {
+                prop_assert!(self.stopped, "nothing had stopped it");
+                let none_is_out = |host| !self.out.contains(host);
+                prop_assert!(end.hosts.iter().map(|host| &host.target.host).all(none_is_out));
+                self.batches.clone_from(batches);
+                (self.batch, self.stopped, self.held) = (None, false, None);
+                batches.iter().flatten().for_each(|host| _ = self.handed_out.remove(host));
+            }
             Fact::Resumed { .. } => self.paused = false,
             Fact::Retried { hosts, .. } => {
                 self.paused = false;
@@ -69,6 +92,7 @@ impl Reading {
             }
             Fact::Recalled { task } => _ = self.recalled.insert(task.clone()),
             Fact::HostFinished { result } => {
+                self.out.remove(&result.host);
                 let stopped = [HostStatus::NotStarted, HostStatus::Cancelled];
                 let part = self.handed_out.get(&result.host);
                 let recalled = part.is_some_and(|part| self.recalled.contains(part));
@@ -83,7 +107,8 @@ impl Reading {
                     let before = self.handed_out.insert(host.clone(), task.clone());
                     prop_assert!(before.is_none(), "{} was handed out twice", host);
                     prop_assert!(!end.is_skipped(host) || end.host(host).is_some());
-                    let begun = &end.batches[..=self.batch.unwrap()];
+                    self.out.insert(host.clone());
+                    let begun = &self.batches[..=self.batch.unwrap()];
                     prop_assert!(begun.iter().any(|batch| batch.contains(host)));
                 }
             }
@@ -106,7 +131,10 @@ pub(super) fn check_budget(
     for (_, fact) in facts {
         match fact {
             Fact::RolloutStarted { batches: planned, .. } => batches.clone_from(planned),
-            Fact::HostFinished { result } => match result.status {
+            // Going back has no budget.
+            Fact::RollbackStarted { .. } => break,
+            Fact::HostFinished { result } | Fact::HostFailedLater { result } => match result.status
+            {
                 HostStatus::Failed => {
                     failed.insert(result.host.clone());
                     row.push(result.host.clone());

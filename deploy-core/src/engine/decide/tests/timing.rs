@@ -26,7 +26,7 @@ fn nothing_is_rolled_out_before_its_time() {
     let mut world = World::of(&course, request("{}").with_not_before(at(10_000_000)));
     world.step();
     world.step();
-    let (state, none) = (world.state(), BTreeSet::new());
+    let (state, none) = (world.state(), Here::default());
     assert_eq!(decide(&state, at(9_999_999), &none), Next::WaitUntil(at(10_000_000)));
     assert_eq!(decide(&state, at(10_000_000), &none), Next::AskGates);
 }
@@ -122,7 +122,7 @@ fn a_rollout_that_has_not_begun_in_time_never_does_and_one_that_has_goes_on() {
         .with_on_missed(crate::model::OnMissed::FAIL);
     let course = Course { fails: vec![0; 2], ..Course::of(request.rollout.clone()) };
     let mut world = World::of(&course, request);
-    let at = |world: &World, now| decide(&world.state(), second(now), &BTreeSet::new());
+    let at = |world: &World, now| decide(&world.state(), second(now), &Here::default());
     let code = |next| match next {
         Next::Finish(facts) => match facts.last() {
             Some(Fact::Finished { failure: Some(failure), outcome: Outcome::Failed }) => {

@@ -1,7 +1,6 @@
 //! A small world around the decider: it carries decisions out with results drawn from a seed, and
 //! every fact it records can be the last before a crash.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -14,7 +13,8 @@ use crate::event::{BatchHold, Event, Sequence};
 use crate::failure::{Failure, FailureCode};
 use crate::model::{
     Actor, BusinessName, DeploymentId, DeploymentRequest, Digests, Fence, HostName, HostResult,
-    HostStatus, Md5Digest, PackageSource, PackageUrl, ProjectName, ReleaseId, RolloutSpec,
+    HostStatus, Md5Digest, Monitor, PackageSource, PackageUrl, ProjectName, ReleaseAction,
+    ReleaseId, RollbackTarget, RolloutSpec,
 };
 
 /// What a world is to be like.
@@ -27,11 +27,13 @@ pub(super) struct Course {
     pub(super) seed: u64,
     /// Whether a deployment that waits for a person is retried, or resumed.
     pub(super) kindly: bool,
+    /// Whether it has a monitoring address.
+    pub(super) monitored: bool,
 }
 
 impl Course {
     pub(super) fn of(rollout: RolloutSpec) -> Self {
-        Self { rollout, fails: vec![0], seed: 1, kindly: false }
+        Self { rollout, fails: vec![0], seed: 1, kindly: false, monitored: false }
     }
 }
 
@@ -40,7 +42,7 @@ pub(super) struct World {
     pub(super) facts: Vec<(Timestamp, Fact)>,
     pub(super) most_in_flight: usize,
     course: Course,
-    running: BTreeSet<TaskId>,
+    here: Here,
     wishes: Vec<(usize, Wish)>,
     steps: usize,
     now: Timestamp,
@@ -71,7 +73,9 @@ fn with_rollout(rollout: RolloutSpec) -> DeploymentRequest {
 
 impl World {
     pub(super) fn new(course: &Course) -> Self {
-        Self::of(course, with_rollout(course.rollout.clone()))
+        let mut request = with_rollout(course.rollout.clone());
+        request.monitor = course.monitored.then(|| Monitor::new("http://h/").unwrap());
+        Self::of(course, request)
     }
 
     pub(super) fn of(course: &Course, request: DeploymentRequest) -> Self {
@@ -86,7 +90,7 @@ impl World {
             facts: facts.to_vec(),
             most_in_flight: 0,
             course: course.clone(),
-            running: BTreeSet::new(),
+            here: Here::default(),
             wishes: Vec::new(),
             steps: 0,
             now: facts.last().unwrap().0,
@@ -118,7 +122,7 @@ impl World {
     }
 
     pub(super) fn decide(&self) -> Next {
-        decide(&self.state(), self.now, &self.running)
+        decide(&self.state(), self.now, &self.here)
     }
 
     fn wish(&mut self, wish: &Wish) {
@@ -168,20 +172,34 @@ impl World {
             Next::Dispatch { number, hosts } => {
                 assert!(!hosts.is_empty());
                 let task = state.task.part(number);
-                self.running.insert(task.clone());
+                self.here.running.insert(task.clone());
                 let hosts = hosts.into_iter().map(|target| target.host).collect();
                 self.record(Fact::Dispatched { task, hosts, fence: Fence::new(1) });
             }
             Next::Resume { number } => {
                 let part = &state.dispatches[number].task;
-                assert!(self.running.insert(part.clone()), "{part} is running already");
+                assert!(self.here.running.insert(part.clone()), "{part} is running already");
             }
             Next::Await { cancel, .. } => self.something_happens(&state, cancel),
             Next::Stand(Some(until)) => {
                 assert!(until > self.now, "it could go on now");
                 self.now = until;
+                if state.gap.as_ref().is_some_and(|gap| gap.until.is_none()) {
+                    self.somebody_comes(&state);
+                }
             }
             Next::Stand(None) => self.somebody_comes(&state),
+            Next::Look(hosts) => {
+                let later: Vec<_> = hosts.iter().filter(|_| self.draw(16) == 0).collect();
+                for target in later {
+                    let failure = Failure::new(FailureCode::Unhealthy, "it died");
+                    let result =
+                        HostResult::failed(target.host.clone(), HostStatus::Failed, failure);
+                    let result = result.with_serves(ReleaseId::new("d").unwrap());
+                    self.record(Fact::HostFailedLater { result });
+                }
+                self.here.looked = Some(self.now);
+            }
         }
         Some(())
     }
@@ -202,12 +220,26 @@ impl World {
             false if cancel || recalled => stopped(HostStatus::NotStarted),
             true if cancel => stopped(HostStatus::Cancelled),
             false if self.draw(2) == 0 => Fact::HostStarted { host: name },
+            _ if state.action_of(host.dispatch.unwrap()) != ReleaseAction::Install => {
+                self.went_back(&name)
+            }
             _ => self.finished(&name),
         };
         self.record(fact);
     }
 
-    fn finished(&self, host: &HostName) -> Fact {
+    /// A host that is put back does, mostly.
+    fn went_back(&mut self, host: &HostName) -> Fact {
+        let failure = || Failure::new(FailureCode::ReleaseMissing, "there is none");
+        let result = match self.draw(8) {
+            0 => HostResult::failed(host.clone(), HostStatus::Failed, failure())
+                .with_serves(ReleaseId::new("d").unwrap()),
+            _ => HostResult::new(host.clone(), HostStatus::RolledBack),
+        };
+        Fact::HostFinished { result }
+    }
+
+    fn finished(&mut self, host: &HostName) -> Fact {
         let index: usize = host.as_str()[1..].parse().unwrap();
         let failed = |(_, fact): &&(Timestamp, Fact)| {
             matches!(fact, Fact::HostFinished { result }
@@ -216,7 +248,11 @@ impl World {
         let times = self.facts.iter().filter(failed).count();
         let result = if times < self.course.fails[index] as usize {
             let failure = Failure::new(FailureCode::HookFailed, "no");
-            HostResult::failed(host.clone(), HostStatus::Failed, failure)
+            let result = HostResult::failed(host.clone(), HostStatus::Failed, failure);
+            match self.draw(4) {
+                0 => result.with_serves(ReleaseId::new("d").unwrap()),
+                _ => result,
+            }
         } else {
             HostResult::succeeded(host.clone(), ReleaseId::new("d").unwrap())
         };
@@ -277,20 +313,23 @@ pub(super) fn worlds() -> impl Strategy<Value = Course> {
         1 => Just(serde_json::json!({"in_a_row": {"at_least": 2}, "then": "wait"})),
         1 => Just(serde_json::json!({"then": "wait", "running": "cancel"})),
         1 => Just(serde_json::json!({"then": "wait", "total": {"at_least": 2}})),
+        2 => Just(serde_json::json!({"then": "roll_back", "total": {"at_least": 2}})),
+        1 => Just(serde_json::json!({"then": "roll_back", "running": "cancel"})),
     ];
     let fails = prop_oneof![
         prop::collection::vec(Just(0_u32), 1..12),
         prop::collection::vec(prop_oneof![3 => Just(0_u32), 1 => 1_u32..3], 1..12),
     ];
     let spec = (sizes, 1_u32..5, canary, pause, failures);
-    (spec, fails, any::<u64>(), any::<bool>()).prop_map(|(spec, fails, seed, kindly)| {
+    let more = (any::<u64>(), any::<bool>(), any::<bool>());
+    (spec, fails, more).prop_map(|(spec, fails, (seed, kindly, monitored))| {
         let (batches, max_parallel, canary, pause, failures) = spec;
         let rollout = serde_json::json!({
             "batches": batches, "max_parallel": max_parallel, "canary": canary,
             "pause": {"fixed": pause, "jitter": pause}, "failures": failures,
         });
         let rollout = serde_json::from_value(rollout).unwrap();
-        Course { rollout, fails, seed, kindly }
+        Course { rollout, fails, seed, kindly, monitored }
     })
 }
 
@@ -302,5 +341,6 @@ pub(super) fn wishes() -> impl Strategy<Value = Wish> {
         2 => Just(Wish::RetryFailed),
         1 => (0_usize..12).prop_map(|host| Wish::Skip(target(host).host)),
         1 => Just(Wish::Extend(at(i64::from(u32::MAX) * 1_000_000))),
+        1 => Just(Wish::RollBack(RollbackTarget::LastGood)),
     ]
 }

@@ -1,0 +1,33 @@
+//! Work that a driver waits for while it heeds what others record.
+
+use std::future::Future;
+use std::pin::pin;
+
+use super::Driver;
+use crate::cancel::CancelToken;
+use crate::journal::JournalError;
+
+impl Driver {
+    /// Runs work other than that of a part, watching for a wish to cancel and for the end of the
+    /// leash. Gives `None` when the work had to be dropped.
+    pub(super) async fn attend<T>(
+        &mut self,
+        cancel: &CancelToken,
+        work: impl Future<Output = T> + Send,
+    ) -> Result<Option<T>, JournalError> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(Some(done)),
+                () = self.leash.refresh.notified() => {
+                    self.book.catch_up().await?;
+                    if let Some(reason) = &self.book.state().cancel {
+                        cancel.cancel(reason);
+                    }
+                }
+                () = self.leash.stop.cancelled() => return Ok(None),
+                () = self.leash.abort.cancelled() => return Ok(None),
+            }
+        }
+    }
+}
