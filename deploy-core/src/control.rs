@@ -4,6 +4,7 @@ mod builder;
 mod deployment;
 mod follow;
 mod host_history;
+mod planning;
 mod rest;
 
 use std::sync::Arc;

@@ -24,8 +24,10 @@ mod workers;
 
 pub use assembly::BuildError;
 pub(crate) use assembly::{NodeParts, node_setters};
+pub(crate) use batches::batches;
 pub use node::{Accepted, NodeError};
-pub(crate) use node::{Engine, Role, check, exclusive_key};
+pub(crate) use node::{Engine, Parts, Role, check, exclusive_key};
 pub use stream::EventStream;
+pub(crate) use together::together;
 pub use verbs::Verb;
 pub(crate) use verbs::Wish;

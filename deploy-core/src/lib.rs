@@ -110,6 +110,7 @@ pub mod model;
 mod observer;
 mod parser;
 mod pipe;
+mod plan;
 mod prober;
 mod queue;
 #[cfg(feature = "release")]
@@ -148,6 +149,7 @@ pub use parser::TomlParser;
 pub use parser::YamlParser;
 pub use parser::{FnParser, Format, JsonParser, MAX_DOCUMENT, ParseError, Parser};
 pub use pipe::{PipeClosed, PipeReader, PipeWriter, pipe};
+pub use plan::{Drift, Plan, PlannedChange, PlannedHook, PlannedHost};
 pub use prober::{ProbeAnswer, ProbeError, ProbeQuestion, Prober};
 pub use queue::{
     Claim, DeadLetter, LeaseToken, Pushed, Queue, QueueAdmin, QueueError, QueueStatistics,

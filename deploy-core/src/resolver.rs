@@ -1,5 +1,6 @@
 //! From business and project to hosts and the way to each.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -58,6 +59,19 @@ pub trait AgentResolver: fmt::Debug + Send + Sync + 'static {
 crate::wrappers::forward_async! {
     AgentResolver {
         async fn resolve(&self, cx: Context, business: BusinessName, project: ProjectName) -> Result<Vec<Target>, ResolveError>;
+    }
+}
+
+/// Refuses a resolver's answer that is none: no hosts at all, or one twice.
+pub(crate) fn fit(resolved: Vec<Target>) -> Result<Vec<Target>, Failure> {
+    let unresolved = |message: String| Failure::new(FailureCode::Unresolved, message);
+    if resolved.is_empty() {
+        return Err(unresolved("the resolver gave no hosts".to_owned()));
+    }
+    let mut names = BTreeSet::new();
+    match resolved.iter().find(|target| !names.insert(&target.host)) {
+        Some(twice) => Err(unresolved(format!("the resolver gave the host {} twice", twice.host))),
+        None => Ok(resolved),
     }
 }
 

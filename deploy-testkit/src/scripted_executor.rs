@@ -1,14 +1,17 @@
 //! An executor that does on each host what a script says.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use deploy_core::model::{
-    HostName, HostResult, HostStatus, ReleaseAction, ReleaseId, ReleaseReport, ReleaseTask, TaskId,
+    FoundRelease, HostFound, HostName, HostResult, HostStatus, ReleaseAction, ReleaseId,
+    ReleaseReport, ReleaseState, ReleaseTask, TaskId,
 };
-use deploy_core::{Clock, Context, ExecuteError, Executor, Fact, SystemClock};
+use deploy_core::{
+    Clock, Context, ExecuteError, Executor, Fact, Failure, FailureCode, SystemClock,
+};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -19,6 +22,10 @@ use crate::host_script::HostScript;
 /// A host without a script succeeds. It keeps the contract of [`Executor`]: a task that comes again
 /// does not touch the hosts that are done; hosts are done `max_parallel` at once; a cancelled task
 /// starts no further host. Clones share everything, so a test keeps one to look at.
+///
+/// Scripts are played for what changes a host: installations, and rollbacks, which go back to the
+/// release that the host served before. What only looks at hosts plays none: an inspection tells what
+/// was installed so far, a probe finds a host healthy until [`sicken`](Self::sicken).
 ///
 /// ```
 /// use deploy_core::FailureCode;
@@ -51,6 +58,9 @@ struct State {
     hanging: Vec<HostName>,
     released: HashMap<HostName, u32>,
     done: HashMap<(TaskId, HostName), HostResult>,
+    /// What each host has served so far, the last one now.
+    served: HashMap<HostName, Vec<ReleaseId>>,
+    sick: HashSet<HostName>,
     running: usize,
     most_running: usize,
 }
@@ -105,6 +115,17 @@ impl ScriptedExecutor {
         state.scripts.entry(host).or_default().push_back(script);
     }
 
+    /// A host is found unhealthy from now on, whoever asks.
+    pub fn sicken(&self, host: &HostName) {
+        self.shared.lock().sick.insert(host.clone());
+    }
+
+    /// The release that a host serves.
+    #[must_use]
+    pub fn serves(&self, host: &HostName) -> Option<ReleaseId> {
+        self.shared.lock().served.get(host).and_then(|served| served.last().cloned())
+    }
+
     /// How often work on a host was begun.
     #[must_use]
     pub fn executions(&self, host: &HostName) -> u32 {
@@ -146,6 +167,9 @@ impl ScriptedExecutor {
         if cx.cancel.is_cancelled() {
             return HostResult::failed(host, HostStatus::NotStarted, cx.cancel.failure());
         }
+        if let Some(looked) = self.shared.look(&task.action, &host) {
+            return looked;
+        }
         let script = self.shared.begin(&host);
         cx.report(Fact::HostStarted { host: host.clone() });
         let _running = Running::new(&self.shared);
@@ -157,7 +181,7 @@ impl ScriptedExecutor {
             }
         }
         let result = match (script.status, script.failure) {
-            (HostStatus::Succeeded, _) => well(task, host),
+            (HostStatus::Succeeded, _) => self.shared.well(task, host),
             (status, Some(failure)) => HostResult::failed(host, status, failure),
             (status, None) => HostResult::new(host, status),
         };
@@ -218,14 +242,6 @@ impl Executor for ScriptedExecutor {
     }
 }
 
-/// The result of a host on which all went well.
-fn well(task: &ReleaseTask, host: HostName) -> HostResult {
-    match &task.action {
-        ReleaseAction::Install => HostResult::succeeded(host, ReleaseId::from(&task.deployment)),
-        action => HostResult::new(host, action.aim()),
-    }
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -233,6 +249,46 @@ impl Shared {
 
     fn changed(&self) {
         self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// What there is to see on a host, for an action that changes nothing.
+    fn look(&self, action: &ReleaseAction, host: &HostName) -> Option<HostResult> {
+        let state = self.lock();
+        let mut result = HostResult::new(host.clone(), action.aim());
+        match action {
+            ReleaseAction::Probe if state.sick.contains(host) => {
+                let failure = Failure::new(FailureCode::Unhealthy, "it was made sick");
+                Some(HostResult::failed(host.clone(), HostStatus::Failed, failure))
+            }
+            ReleaseAction::Probe => Some(result),
+            ReleaseAction::Inspect => {
+                let served = state.served.get(host).into_iter().flatten().rev();
+                let release = |id: &ReleaseId| FoundRelease::new(id.clone(), ReleaseState::Good);
+                let mut found = HostFound::default();
+                found.releases = served.map(release).collect();
+                found.current = found.releases.first().map(|release| release.release.clone());
+                result.found = Some(Box::new(found));
+                Some(result)
+            }
+            _ => None,
+        }
+    }
+
+    /// What becomes of a host on which all goes well.
+    fn well(&self, task: &ReleaseTask, host: HostName) -> HostResult {
+        let mut state = self.lock();
+        let served = state.served.entry(host.clone()).or_default();
+        if let ReleaseAction::Rollback { release, .. } = &task.action {
+            if served.last() == Some(release) {
+                served.pop();
+            }
+            let mut result = HostResult::new(host, HostStatus::RolledBack);
+            result.serves = served.last().cloned();
+            return result;
+        }
+        let release = ReleaseId::from(&task.deployment);
+        served.push(release.clone());
+        HostResult::succeeded(host, release)
     }
 
     /// Counts an execution, and takes the script of it.

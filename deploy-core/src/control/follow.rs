@@ -22,6 +22,9 @@ pub(super) fn retry_of(state: &TaskState) -> Result<Option<DeploymentRequest>, N
         None => HostStatus::Succeeded,
     };
     let done = |host: &&HostState| host.result.as_ref().is_some_and(|result| result.status == aim);
+    if !state.hosts.is_empty() && state.hosts.iter().all(|host| done(&host)) {
+        return Err(not_now("none of its hosts has failed"));
+    }
     let left = state.hosts.iter().filter(|host| !done(host)).map(|host| &host.target.host);
     let left: Vec<_> = left.filter(|host| !state.is_skipped(host)).cloned().collect();
     if left.is_empty() && state.hosts.iter().any(|host| done(&host)) {

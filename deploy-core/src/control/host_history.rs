@@ -52,10 +52,10 @@ impl HostRecord {
             Fact::Retried { hosts, .. } if hosts.contains(&self.host) => {
                 (self.ended_at, self.result) = (None, None);
             }
-            Fact::RollbackStarted { batches, .. } => {
-                if batches.iter().flatten().any(|host| *host == self.host) {
-                    (self.ended_at, self.result) = (None, None);
-                }
+            Fact::RollbackStarted { batches, .. }
+                if batches.iter().flatten().any(|host| *host == self.host) =>
+            {
+                (self.ended_at, self.result) = (None, None);
             }
             _ => {}
         }

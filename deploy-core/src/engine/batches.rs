@@ -13,7 +13,7 @@ use crate::model::{BatchSize, HostName, HostOrder, RolloutSpec, Target, ZoneName
 /// # Errors
 ///
 /// A failure when there would be more batches than a rollout may have.
-pub(super) fn batches(hosts: &[Target], spec: &RolloutSpec) -> Result<Vec<Vec<HostName>>, Failure> {
+pub(crate) fn batches(hosts: &[Target], spec: &RolloutSpec) -> Result<Vec<Vec<HostName>>, Failure> {
     let mut left: VecDeque<&Target> = order::ordered(hosts, &spec.order).into();
     let zones = Zones::of(hosts, spec);
     let mut next = sizes(hosts.len(), spec);

@@ -10,7 +10,7 @@ pub(crate) struct Fences(AtomicU64);
 
 impl Fences {
     /// The next number, at the time `now`.
-    pub(super) fn next(&self, now: Timestamp) -> Fence {
+    pub(crate) fn next(&self, now: Timestamp) -> Fence {
         let now = u64::try_from(now.unix_micros()).unwrap_or(0);
         // Room for the attempts of the one before, which count on from its number.
         const ATTEMPTS: u64 = 1_000;

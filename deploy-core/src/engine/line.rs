@@ -26,7 +26,7 @@ pub(super) struct Line(Vec<TaskSummary>);
 impl Line {
     /// Reads the line that a deployment stands in.
     pub(super) async fn before(parts: &Parts, state: &TaskState) -> Result<Self, JournalError> {
-        let mut before = unfinished(parts, &state.subject).await?;
+        let mut before = parts.unfinished(&state.subject).await?;
         before.retain(|other| other.task != state.task && comes_before(other, state));
         // The list has those accepted last first; what has begun comes before everything else.
         before.reverse();
@@ -58,7 +58,7 @@ pub(super) async fn wake(parts: &Parts, subject: &Subject) -> Result<(), Journal
     if parts.role != Role::Control {
         return Ok(());
     }
-    for other in unfinished(parts, subject).await? {
+    for other in parts.unfinished(subject).await? {
         if other.phase != Phase::InLine {
             continue;
         }
@@ -73,16 +73,21 @@ pub(super) async fn wake(parts: &Parts, subject: &Subject) -> Result<(), Journal
     Ok(())
 }
 
-/// The unfinished deployments of a subject's project, those accepted last first.
-async fn unfinished(parts: &Parts, subject: &Subject) -> Result<Vec<TaskSummary>, JournalError> {
-    let (business, project) = (subject.business().clone(), subject.project().clone());
-    let mut query = JournalQuery::new().with_project(business, project).with_finished(false);
-    let mut found = Vec::new();
-    loop {
-        let page = parts.journal.list(query.clone()).await?;
-        let Some(last) = page.last() else { return Ok(found) };
-        query = query.with_after(last.task.clone());
-        found.extend(page);
+impl Parts {
+    /// The unfinished deployments of a subject's project, those accepted last first.
+    pub(crate) async fn unfinished(
+        &self,
+        subject: &Subject,
+    ) -> Result<Vec<TaskSummary>, JournalError> {
+        let (business, project) = (subject.business().clone(), subject.project().clone());
+        let mut query = JournalQuery::new().with_project(business, project).with_finished(false);
+        let mut found = Vec::new();
+        loop {
+            let page = self.journal.list(query.clone()).await?;
+            let Some(last) = page.last() else { return Ok(found) };
+            query = query.with_after(last.task.clone());
+            found.extend(page);
+        }
     }
 }
 

@@ -19,12 +19,13 @@ use crate::clock::Clock;
 use crate::document::{Decode, Fault, Faults};
 use crate::event::{Event, Fact, Sequence};
 use crate::executor::Executor;
-use crate::failure::Retry;
+use crate::failure::{Failure, Retry};
 use crate::gate::Gate;
 use crate::journal::{Journal, JournalError, JournalQuery};
 use crate::model::{Actor, DeploymentId, ReleaseTask, TaskId, Timestamp};
 use crate::observer::{NullObserver, Observer};
 use crate::parser::{Format, ParseError};
+use crate::plan::Drift;
 use crate::queue::{Pushed, Queue, QueueError};
 use crate::resolver::AgentResolver;
 use crate::retention::Retention;
@@ -128,6 +129,18 @@ pub enum NodeError {
     /// The request or the task is not one.
     #[error("{0}")]
     Invalid(Faults),
+    /// The hosts or the package of a request to plan cannot be had.
+    #[error("no plan can be made: {failure}")]
+    Unplannable {
+        /// Why.
+        failure: Box<Failure>,
+    },
+    /// The world is not any more as it was when the plan was made.
+    #[error("the plan does not hold any more: {}", in_words(.drifts))]
+    Drifted {
+        /// What has changed, all of it.
+        drifts: Vec<Drift>,
+    },
     /// The node has as much work as it can hold.
     #[error("the node has as much work as it can hold")]
     Busy {
@@ -154,12 +167,18 @@ impl NodeError {
             Self::Conflict { .. }
             | Self::Unknown { .. }
             | Self::NotNow { .. }
-            | Self::Invalid(_) => Retry::Never,
+            | Self::Invalid(_)
+            | Self::Drifted { .. } => Retry::Never,
+            Self::Unplannable { failure } => failure.retry,
             Self::Busy { retry_after } => Retry::After(*retry_after),
             Self::ShuttingDown => Retry::After(Duration::from_secs(5)),
             Self::Storage { .. } => Retry::Never,
         }
     }
+}
+
+fn in_words(drifts: &[Drift]) -> String {
+    drifts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl From<JournalError> for NodeError {
@@ -389,6 +408,11 @@ impl Engine {
             self.parts.queue.reschedule(id.clone(), self.now()).await?;
         }
         Ok(())
+    }
+
+    /// The parts that the node was given.
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// The present time of the node's clock.

@@ -14,7 +14,7 @@ pub(super) fn share_executor(one: &Target, other: &Target) -> bool {
 }
 
 /// Hosts, in groups that are handed out as one task each.
-pub(super) fn together(hosts: Vec<Target>) -> Vec<Vec<Target>> {
+pub(crate) fn together(hosts: Vec<Target>) -> Vec<Vec<Target>> {
     let mut groups: Vec<Vec<Target>> = Vec::new();
     for host in hosts {
         let shared = |group: &&mut Vec<Target>| share_executor(&group[0], &host);

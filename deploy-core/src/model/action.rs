@@ -213,6 +213,19 @@ pub enum ReleaseState {
     Failed,
 }
 
+impl ReleaseState {
+    /// The name of the state, as documents have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unfinished => "unfinished",
+            Self::Complete => "complete",
+            Self::Good => "good",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 deserialize_by_decode!(ReleaseAction, RollbackTarget, RollbackSpec);
 
 #[cfg(test)]

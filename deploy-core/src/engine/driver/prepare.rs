@@ -1,6 +1,5 @@
 //! Preparing a task: its hosts, its package, and whether it may start.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use crate::failure::{Failure, FailureCode};
 use crate::gate::{Answers, GateDecision};
 use crate::journal::JournalError;
 use crate::model::{HostResult, HostStatus, Outcome, Target, Timestamp};
+use crate::resolver::fit;
 use crate::state::Subject;
 
 /// When a gate that could not be asked is asked again.
@@ -42,7 +42,7 @@ impl Driver {
         match resolved {
             Ok(targets) => {
                 let subject = &self.book.state().subject;
-                let targets = match unfit(&targets).map_or_else(|| wanted(subject, targets), Err) {
+                let targets = match wanted(subject, targets) {
                     Ok(targets) => targets,
                     Err(failure) => return self.fail(failure).await,
                 };
@@ -160,22 +160,11 @@ impl Driver {
     }
 }
 
-/// What is wrong with a resolver's answer: no hosts at all, or one twice.
-fn unfit(targets: &[Target]) -> Option<Failure> {
-    let unresolved = |message: String| Failure::new(FailureCode::Unresolved, message);
-    if targets.is_empty() {
-        return Some(unresolved("the resolver gave no hosts".to_owned()));
-    }
-    let mut names = BTreeSet::new();
-    let twice = targets.iter().find(|target| !names.insert(&target.host))?;
-    Some(unresolved(format!("the resolver gave the host {} twice", twice.host)))
-}
-
 /// Those of a project's hosts that a task is for.
 fn wanted(subject: &Subject, targets: Vec<Target>) -> Result<Vec<Target>, Failure> {
     match subject {
-        Subject::Deployment { request, .. } => request.select(targets),
-        Subject::Release { .. } => Ok(targets),
+        Subject::Deployment { request, .. } => request.select(fit(targets)?),
+        Subject::Release { .. } => fit(targets),
     }
 }
 
