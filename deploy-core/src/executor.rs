@@ -14,7 +14,8 @@ use crate::context::Context;
 use crate::failure::{Failure, FailureCode, Retry};
 use crate::model::{ReleaseReport, ReleaseTask};
 
-/// Installs a release on the hosts of a task, which share an endpoint.
+/// Does on the hosts of a task, which share an endpoint, what the task's
+/// [action](crate::model::ReleaseAction) says: mostly, installs a release.
 ///
 /// # Contract
 ///
@@ -26,6 +27,9 @@ use crate::model::{ReleaseReport, ReleaseTask};
 ///    `HostFinished` through the context; the last one before it returns, for every host.
 /// 5. An error means that no host was touched, or that nothing is known about any
 ///    ([`ExecuteError::Lost`]).
+/// 6. A host on which all went well ends as the action [aims](crate::model::ReleaseAction::aim), and what
+///    it was found to have is in its result. An action that the executor does not know is `Rejected`, and
+///    one that only looks changes nothing.
 ///
 /// # Cancellation
 ///
