@@ -1,5 +1,7 @@
 //! What a person or a system files: the task deployment data.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::{
@@ -7,7 +9,7 @@ use super::{
     ProjectName, ReleaseSpec, RequirementId, RequirementName, RollbackSpec, RolloutSpec, Target,
     Timestamp, WorkOrder, schedule,
 };
-use crate::document::{Decode, Node, Value, decode_text, deserialize_by_decode};
+use crate::document::{Decode, Node, Table, Value, decode_text, deserialize_by_decode};
 use crate::failure::{Failure, FailureCode};
 
 /// A request: what to deploy, for whom, why, when and how.
@@ -206,17 +208,18 @@ impl Decode for DeploymentRequest {
         {
             schedule::check(&table, not_before, expires_at, on_missed);
         }
-        let monitor = table.optional("monitor");
+        let monitor: Option<Option<Monitor>> = table.optional("monitor");
         let hosts = table.or("hosts", Vec::new());
         let retry_of = table.optional("retry_of");
-        let rollback = table.optional("rollback");
+        let rollback: Option<Option<RollbackSpec>> = table.optional("rollback");
         let rollout = table.or("rollout", RolloutSpec::default());
         let release = table.or("release", ReleaseSpec::default());
-        if let (Some(Some(_)), Some(rollout)) = (&rollback, &rollout)
-            && rollout.failures.then == AfterBudget::RollBack
+        if let Some(rollout) = &rollout {
+            check_rollback(&table, rollback.as_ref(), rollout);
+        }
+        if let (Some(Some(monitor)), Some(rollout), Some(release)) = (&monitor, &rollout, &release)
         {
-            let allowed = "\"stop\" or \"wait\": what goes back does not go back again";
-            table.fault("rollout.failures.then", "\"roll_back\"", allowed);
+            check_deadlines(&table, monitor, rollout, release);
         }
         table.finish();
         Some(Self {
@@ -237,6 +240,36 @@ impl Decode for DeploymentRequest {
             rollout: rollout?,
             release: release?,
         })
+    }
+}
+
+/// What goes back does not go back again.
+fn check_rollback(
+    table: &Table<'_>,
+    rollback: Option<&Option<RollbackSpec>>,
+    rollout: &RolloutSpec,
+) {
+    let goes_back = rollback.is_some_and(Option::is_some);
+    if goes_back && rollout.failures.then == AfterBudget::RollBack {
+        let allowed = "\"stop\" or \"wait\", because the request undoes a deployment itself";
+        table.fault("rollout.failures.then", "the text \"roll_back\"", allowed);
+    }
+}
+
+/// Neither a host nor the rollout may be out of time before a host's health is decided.
+fn check_deadlines(
+    table: &Table<'_>,
+    monitor: &Monitor,
+    rollout: &RolloutSpec,
+    release: &ReleaseSpec,
+) {
+    let others = [("release.timeout", release.timeout), ("rollout.deadline", rollout.deadline)];
+    // No time at all is a fault already.
+    let short = |span: Duration| !span.is_zero() && span <= monitor.deadline;
+    for (path, span) in others.into_iter().filter(|(_, span)| short(*span)) {
+        let deadline = super::span::format(monitor.deadline);
+        let allowed = format!("more than the monitor's deadline of {deadline}");
+        table.fault(path, super::span::format(span), allowed);
     }
 }
 

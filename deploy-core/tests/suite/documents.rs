@@ -77,6 +77,32 @@ fn five_mistakes_are_five_faults_at_once() {
 }
 
 #[test]
+fn deadlines_that_contradict_each_other_are_refused_together() {
+    let document = WHOLE
+        .replace("/healthz\"", "/healthz\", \"deadline\": \"10m\"")
+        .replace("\"keep\": 5", "\"timeout\": \"5m\"")
+        .replace("\"100%\"]", "\"100%\"], \"deadline\": \"10m\"");
+    let expected = [
+        "release.timeout: found 5m, allowed is more than the monitor's deadline of 10m",
+        "rollout.deadline: found 10m, allowed is more than the monitor's deadline of 10m",
+    ];
+    assert_eq!(faults(&document), expected);
+}
+
+#[test]
+fn what_undoes_a_deployment_does_not_go_back_itself() {
+    let document = WHOLE.replace(
+        "\"100%\"] }",
+        "\"100%\"], \"failures\": {\"then\": \"roll_back\"} }, \"rollback\": {\"of\": \"d1\", \"to\": \"newest\"}",
+    );
+    let faults = faults(&document);
+    assert!(faults[0].starts_with("rollback.to: found \"newest\""), "{faults:#?}");
+    let faults = self::faults(&document.replace("\"newest\"", "\"previous\""));
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    assert!(faults[0].starts_with("rollout.failures.then: "), "{faults:#?}");
+}
+
+#[test]
 fn how_many_packages_stay_is_said_only_when_it_is_not_the_usual_number() {
     let request = |release: &str| {
         let document = WHOLE.replace("\"keep\": 5,", &format!("\"keep\": 5, {release}"));
