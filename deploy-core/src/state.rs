@@ -196,7 +196,8 @@ impl TaskState {
             }
             Fact::RolloutStarted { batches, deadline } => self.rollout_started(batches, *deadline),
             Fact::BatchHeld { batch, hold, until } => {
-                let gap = Gap { batch: *batch, hold: *hold, until: *until, promoted: false };
+                let (batch, hold, until) = (*batch, *hold, *until);
+                let gap = Gap { batch, hold, since: event.at, until, promoted: false };
                 self.hold = Some(gap.as_hold());
                 self.gap = Some(gap);
                 self.stands(event.at);

@@ -55,6 +55,8 @@ pub struct Gap {
     pub batch: u32,
     /// Why it waits.
     pub hold: BatchHold,
+    /// Since when.
+    pub since: Timestamp,
     /// Until when; none where it waits for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,

@@ -88,6 +88,17 @@ async fn hosts_are_looked_at_at_once_every_ten_seconds_and_when_the_pause_is_ove
 }
 
 #[tokio::test]
+async fn what_lived_through_ten_minutes_is_looked_at_every_minute() {
+    let world = World::new(2);
+    let node = world.node().await;
+    let deployment = submit(&node, r#"{"batches": ["1"], "pause": "20m"}"#).await;
+    until(&deployment, "batch_held").await;
+    let _passing = world.passing();
+    assert!(deployment.wait().await.unwrap().succeeded());
+    assert_eq!(looks(&world), 1 + 60 + 10);
+}
+
+#[tokio::test]
 async fn without_a_monitoring_address_nothing_is_looked_at() {
     let world = World::new(2);
     let node = world.node().await;

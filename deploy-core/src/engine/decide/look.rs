@@ -7,12 +7,19 @@ use super::Next;
 use crate::model::{HostStatus, Target, Timestamp};
 use crate::state::{Gap, Subject, TaskState};
 
-/// How often hosts that are done are looked at while the rollout stands: a look costs each host a
-/// question or a few, and what dies late need not be known within the second.
-const AGAIN: Duration = Duration::from_secs(10);
+/// How often hosts that are done are looked at in the beginning of a stand: a look costs each host a
+/// question or a few, and an agent a task, and what dies late need not be known within the second.
+const AT_FIRST: Duration = Duration::from_secs(10);
+
+/// How long the beginning is. What lived through it is looked at less often, so that a canary may wait
+/// for a person over a weekend.
+const BEGINNING: Duration = Duration::from_secs(10 * 60);
+
+/// How often hosts are looked at after the beginning.
+const LATER: Duration = Duration::from_secs(60);
 
 /// What is to be done about the hosts that are done while a rollout stands before a batch: they are
-/// looked at once at the beginning, every 10 s, and once more when the stand is over. Otherwise it stands.
+/// looked at at once, again and again, and once more when the stand is over. Otherwise it stands.
 pub(super) fn look_or_stand(
     state: &TaskState,
     gap: &Gap,
@@ -23,7 +30,8 @@ pub(super) fn look_or_stand(
     if hosts.is_empty() {
         return Next::Stand(gap.until);
     }
-    let next = looked.map_or(now, |looked| looked.plus(AGAIN));
+    let pause = if now < gap.since.plus(BEGINNING) { AT_FIRST } else { LATER };
+    let next = looked.map_or(now, |looked| looked.plus(pause));
     let next = gap.until.map_or(next, |until| until.min(next));
     // What was looked at when the stand was over needs no other look.
     let last = looked.zip(gap.until).is_some_and(|(looked, until)| looked >= until);
