@@ -94,20 +94,20 @@ fn change(
 
 /// What a host goes back to from a release: by the same rule as on the host.
 fn back(found: &HostFound, undone: &ReleaseId, to: &RollbackTarget) -> Option<ReleaseId> {
-    let state = |release: &FoundRelease, fit: &[ReleaseState]| fit.contains(&release.state);
+    let whole =
+        |known: &&FoundRelease| matches!(known.state, ReleaseState::Complete | ReleaseState::Good);
     let named = |name: &ReleaseId| found.releases.iter().find(|known| known.release == *name);
     let target = match to {
         RollbackTarget::LastGood => {
-            let before = found.releases.iter().skip_while(|known| known.release != *undone).skip(1);
-            before.into_iter().find(|known| state(known, &[ReleaseState::Good]))
+            // What is not in the list counts as the newest.
+            let place = found.releases.iter().position(|known| known.release == *undone);
+            let before = &found.releases[place.map_or(0, |place| place + 1)..];
+            before.iter().find(|known| known.state == ReleaseState::Good)
         }
         RollbackTarget::Previous => {
-            let before = named(undone).and_then(|known| known.previous.as_ref());
-            before.and_then(named).filter(|known| known.state != ReleaseState::Unfinished)
+            named(undone).and_then(|known| known.previous.as_ref()).and_then(named).filter(whole)
         }
-        RollbackTarget::Release(name) => {
-            named(name).filter(|known| state(known, &[ReleaseState::Complete, ReleaseState::Good]))
-        }
+        RollbackTarget::Release(name) => named(name).filter(whole),
     };
     target.map(|known| known.release.clone())
 }
@@ -156,7 +156,8 @@ mod tests {
         assert_eq!(back("d4", &RollbackTarget::LastGood).as_deref(), Some("d1"));
         assert_eq!(back("d4", &RollbackTarget::Previous).as_deref(), Some("d3"));
         assert_eq!(back("d0", &RollbackTarget::LastGood), None);
-        assert_eq!(back("d9", &RollbackTarget::LastGood), None);
+        assert_eq!(back("d9", &RollbackTarget::LastGood).as_deref(), Some("d5"));
+        assert_eq!(back("d3", &RollbackTarget::Previous), None, "it has failed");
         let named = |name| RollbackTarget::Release(id(name));
         assert_eq!(back("d4", &named("d0")).as_deref(), Some("d0"));
         assert_eq!(back("d4", &named("d2")), None);
