@@ -27,6 +27,9 @@ type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 const PARALLEL: usize = 16;
 
+/// How far away distant hosts are, in milliseconds there and back.
+const ROUND_TRIP: u64 = 20;
+
 fn main() -> Result<(), AnyError> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -39,7 +42,10 @@ fn main() -> Result<(), AnyError> {
         }
         ["push", hosts, mib] => push(hosts.parse()?, mib.parse()?),
         ["again"] => again(),
-        ["distant"] => distant(),
+        ["distant"] => distant(10, &[1, 20], ROUND_TRIP),
+        ["distant", hosts, mib] => distant(hosts.parse()?, &[mib.parse()?], ROUND_TRIP),
+        ["distant", hosts, mib, trip] => distant(hosts.parse()?, &[mib.parse()?], trip.parse()?),
+        ["steps", hosts, mib, trip] => steps(hosts.parse()?, mib.parse()?, trip.parse()?),
         ["hanging"] => hanging(),
         ["stream"] => streamed(),
         [] => {
@@ -48,7 +54,7 @@ fn main() -> Result<(), AnyError> {
                 push(hosts, 20)?;
             }
             again()?;
-            distant()?;
+            distant(10, &[1, 20], ROUND_TRIP)?;
             hanging()?;
             streamed()
         }
@@ -95,6 +101,15 @@ impl Bench {
         Self::settle()?;
         let words = self.ours.words(&self.package, self.number, self.directory.path())?;
         Ok((std::env::current_exe()?, words))
+    }
+
+    /// Reaches the hosts through proxies.
+    fn through(&mut self, fleet: &SshFleet, between: &[FaultProxy]) {
+        for (index, (host, proxy)) in fleet.hosts().iter().zip(between).enumerate() {
+            self.floor.hosts[index].0 = proxy.address();
+            let endpoint = host.through(proxy.address());
+            self.ours.targets[index] = host.target_at(endpoint, "/ours");
+        }
     }
 
     fn compare(&mut self, name: &str, rounds: usize) -> Result<(), AnyError> {
@@ -157,27 +172,41 @@ fn push(hosts: usize, mib: usize) -> Result<(), AnyError> {
     Bench::new(&fleet, mib)?.compare(&format!("{hosts} hosts, {mib} MiB"), rounds)
 }
 
-/// A round trip of 20 ms.
-fn distant() -> Result<(), AnyError> {
-    let fleet = SshFleet::builder().start(10)?;
-    let [up, down] = Direction::BOTH;
-    let half = Duration::from_millis(10);
-    let faults = || Faults::none().delay(up, half).delay(down, half);
-    let between: Vec<FaultProxy> =
-        fleet.hosts().iter().map(|host| FaultProxy::start(host.address(), faults())).collect();
-    for mib in [1, 20] {
+/// Hosts that are some milliseconds away, there and back.
+fn distant(hosts: usize, sizes: &[usize], trip: u64) -> Result<(), AnyError> {
+    let fleet = SshFleet::builder().start(hosts)?;
+    let between = far_away(&fleet, trip);
+    for &mib in sizes {
         let mut bench = Bench::new(&fleet, mib)?;
         // The hosts remember the numbers of the releases before.
         bench.number = mib as u64 * 1000;
-        let pairs = fleet.hosts().iter().zip(&between).enumerate();
-        for (index, (host, proxy)) in pairs {
-            bench.floor.hosts[index].0 = proxy.address();
-            let endpoint = host.through(proxy.address());
-            bench.ours.targets[index] = host.target_at(endpoint, "/ours");
-        }
-        bench.compare(&format!("10 hosts, {mib} MiB, a round trip of 20 ms"), 3)?;
+        bench.through(&fleet, &between);
+        bench.compare(&format!("{hosts} hosts, {mib} MiB, a round trip of {trip} ms"), 5)?;
     }
     Ok(())
+}
+
+/// When each step of a release began, near and far away.
+fn steps(hosts: usize, mib: usize, trip: u64) -> Result<(), AnyError> {
+    let fleet = SshFleet::builder().start(hosts)?;
+    let between = far_away(&fleet, trip);
+    let mut bench = Bench::new(&fleet, mib)?;
+    for name in ["warming up", "near", "far"] {
+        if name == "far" {
+            bench.through(&fleet, &between);
+        }
+        let (program, words) = bench.ours()?;
+        println!("{name}:\n{}", cost::timed(&program, &words)?.1);
+    }
+    Ok(())
+}
+
+/// A proxy in front of each host, which makes a round trip take so many milliseconds.
+fn far_away(fleet: &SshFleet, trip: u64) -> Vec<FaultProxy> {
+    let half = Duration::from_millis(trip) / 2;
+    let way = |faults: Faults, way| faults.delay(way, half);
+    let faults = Direction::BOTH.into_iter().fold(Faults::none(), way);
+    fleet.hosts().iter().map(|host| FaultProxy::start(host.address(), faults)).collect()
 }
 
 /// A second release of a package that is on the host.

@@ -459,6 +459,9 @@ mod tests {
                 "passphrase_file": "p1", "password_file": "p2", "sudo_password_file": "p3"}"#)
         .unwrap();
         assert_eq!((found.user.as_deref(), found.sudo.as_deref()), (Some("deploy"), Some("root")));
+        let other = ssh(r#"{"su": "app", "su_password_file": "p4"}"#).unwrap();
+        assert_eq!(other.su.as_deref(), Some("app"));
+        assert_eq!(other.su_password_file.as_deref(), Some(Path::new("p4")));
         assert_eq!(found.identities, [Path::new("keys/a")]);
         assert_eq!(found.known_hosts, [Path::new("k1"), Path::new("/k2")]);
         assert_eq!(found.jumps[0].to_string(), "ssh://gate:2022");
@@ -498,6 +501,11 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("ssh.sudo_password_file: found a file"), "{text}");
+        let faults = parse(r#"{"ssh": {"sudo": "a", "su": "b"}}"#).unwrap_err();
+        assert_eq!(faults, ["ssh.su: found a user, allowed is none beside the key sudo"]);
+        let faults = parse(r#"{"ssh": {"su": "a b", "su_password_file": ""}}"#).unwrap_err();
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(parse(r#"{"ssh": {"su_password_file": "q"}}"#).is_err());
     }
 
     #[test]

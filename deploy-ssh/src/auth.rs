@@ -32,7 +32,9 @@ pub struct Question<'a> {
 }
 
 impl Auth {
-    /// A private key in a file, in OpenSSH's or PEM format. It is read at each login.
+    /// A private key in a file, in OpenSSH's or PEM format. It is read at each login. A key of RSA is
+    /// offered for SHA-512, and where it is not accepted so, for SHA-256: that may take two of the tries
+    /// that a server allows.
     #[must_use]
     pub fn key_file(path: impl Into<PathBuf>) -> Self {
         Self(Method::KeyFile { path: path.into(), passphrase: None })

@@ -14,13 +14,13 @@ mod marks;
 use std::fs::File;
 use std::io::{self, Read as _};
 
-use crate::sudo::Become;
+use crate::other_user::Become;
 
 pub(crate) use marks::Marks;
 
 /// Starts the reading of what follows. It holds nothing that any login shell would change between
 /// single quotes: neither a quote nor `!`, `\` or a line feed. Lines that are not for it are passed
-/// over: a password that sudo did not ask for.
+/// over: a password that nobody asked for.
 const LISTEN: &str = r#"while IFS= read -r deploy_b; do case $deploy_b in ": deploy-boot;"*) eval "$deploy_b"; exit ;; esac; done; exit 125"#;
 
 const SUPERVISOR: &str = include_str!("bootstrap/host.sh");
@@ -45,16 +45,17 @@ impl Nonces {
 
 /// The command line that the login shell gets.
 pub(crate) fn command_line(other: Option<&Become>) -> String {
-    let prefix = other.map(Become::prefix).unwrap_or_default();
-    format!("exec {prefix}/bin/sh -c '{LISTEN}'")
+    line(other, LISTEN)
 }
 
 /// The command line that signals the group of a command, or its leader where it leads none.
 pub(crate) fn kill_line(other: Option<&Become>, group: u32, signal: &str) -> String {
-    let prefix = other.map(Become::prefix).unwrap_or_default();
-    format!(
-        "exec {prefix}/bin/sh -c 'kill -{signal} -{group} 2>/dev/null || kill -{signal} {group}'"
-    )
+    line(other, &format!("kill -{signal} -{group} 2>/dev/null || kill -{signal} {group}"))
+}
+
+fn line(other: Option<&Become>, program: &str) -> String {
+    let plain = || format!("/bin/sh -c '{program}'");
+    format!("exec {}", other.map_or_else(plain, |other| other.command(program)))
 }
 
 /// What is sent before the command's own input. `script` holds no NUL.

@@ -9,7 +9,7 @@ use crate::connector::{Settings, SshConnector};
 use crate::host_keys::HostKeys;
 use crate::jump::JumpHost;
 use crate::limits::Limits;
-use crate::sudo::Become;
+use crate::other_user::Become;
 use crate::transport::Login;
 
 /// Builds an [`SshConnector`].
@@ -203,6 +203,7 @@ mod tests {
             whole().login_timeout(Duration::ZERO),
             whole().silence_timeout(Duration::from_secs(3)),
             whole().run_as(Become::sudo("a b")),
+            whole().run_as(Become::su("-c")),
         ] {
             assert!(matches!(bad.build(), Err(BuildError::Invalid { .. })));
         }

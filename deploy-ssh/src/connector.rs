@@ -13,10 +13,10 @@ use crate::auth::Method;
 use crate::builder::SshConnectorBuilder;
 use crate::host_keys::HostKeys;
 use crate::limits::Limits;
+use crate::other_user::Become;
 use crate::retry;
 use crate::route::Route;
 use crate::session::SshSession;
-use crate::sudo::Become;
 use crate::transport::{Fault, Link, Login};
 
 /// Opens sessions on hosts whose endpoint is `ssh://[user@]host[:port]`.

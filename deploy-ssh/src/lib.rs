@@ -79,7 +79,7 @@
 //!   deploy-core take as the word to stop. What does not look at its input goes on.
 //! - **Signals are told as the shell tells them**: a script that itself exits with 128 and the number of a signal is
 //!   told as ended by that signal.
-//! - **`su`, terminals, certificates, GSSAPI, security keys, SSH 1**: none of them.
+//! - **Terminals, certificates, GSSAPI, security keys, SSH 1**: none of them.
 //! - **Idle sessions stay open**: while no command runs in a session nothing of it is read, so a server that asks
 //!   for signs of life (`ClientAliveInterval`) closes it in time. The next command then says so, and
 //!   [`SessionError::retry`](deploy_core::SessionError::retry) to try a new session.
@@ -96,13 +96,14 @@ mod hosts;
 mod jump;
 mod known_hosts;
 mod limits;
+mod other_user;
 mod pattern;
 mod place;
 mod retry;
 mod route;
+mod rsa;
 mod session;
 mod ssh_config;
-mod sudo;
 mod transport;
 mod wire;
 
@@ -113,7 +114,7 @@ pub use host_keys::{HostKeyPolicy, HostKeys};
 pub use hosts::{SshFault, SshFaultKind, SshHosts, SshOptions, SshUnusable};
 pub use jump::JumpHost;
 pub use known_hosts::{Fingerprint, HostKeyVerdict, KnownHosts, KnownHostsError, KnownKey};
+pub use other_user::Become;
 pub use place::{LineFault, Place};
 pub use session::SshSession;
 pub use ssh_config::{ConfiguredJump, HostSettings, LocalUser, SshConfig, SshConfigError};
-pub use sudo::Become;

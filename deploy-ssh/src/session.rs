@@ -11,7 +11,7 @@ use deploy_core::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bootstrap::{Marks, Nonces, command_line, preamble};
-use crate::sudo::Become;
+use crate::other_user::Become;
 use crate::transport::{CommandOrder, Ended, Link, Order, Waker};
 
 /// How many chunks of output wait between the thread and a pipe, each of 64 KiB at most.

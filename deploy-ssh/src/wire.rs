@@ -135,13 +135,16 @@ impl Wire {
         self.session.authenticated()
     }
 
+    /// Offers a key. Its public half is derived from it when it is not given, and says which algorithm it
+    /// signs with when it is.
     pub(crate) fn offer_key(
         &self,
         user: &str,
+        public: Option<&str>,
         key: &str,
         passphrase: Option<&str>,
     ) -> Result<(), WireError> {
-        Ok(self.session.userauth_pubkey_memory(user, None, key, passphrase)?)
+        Ok(self.session.userauth_pubkey_memory(user, public, key, passphrase)?)
     }
 
     /// Offers the keys of an agent, one after the other, `most` of them at most. Gives how many were

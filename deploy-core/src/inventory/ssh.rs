@@ -41,12 +41,18 @@ pub struct SshSettings {
     /// The hosts to go through, from the nearest to the last. Written as one or as a list.
     #[serde(rename = "jump", skip_serializing_if = "Vec::is_empty")]
     pub jumps: Vec<Endpoint>,
-    /// The user to become on the host.
+    /// The user to become on the host, by sudo.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sudo: Option<String>,
     /// The file with the password that sudo asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sudo_password_file: Option<PathBuf>,
+    /// The user to become on the host, by su: in the place of `sudo`, not beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub su: Option<String>,
+    /// The file with the password of that user, which su asks for unless root logs in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub su_password_file: Option<PathBuf>,
 }
 
 /// The secrets that the files of an [`SshSettings`] hold.
@@ -59,6 +65,8 @@ pub struct SshSecrets {
     pub password: Option<Secret>,
     /// The password that sudo asks for.
     pub sudo_password: Option<Secret>,
+    /// The password that su asks for.
+    pub su_password: Option<Secret>,
 }
 
 impl SshSettings {
@@ -73,6 +81,7 @@ impl SshSettings {
             passphrase: read(&self.passphrase_file)?,
             password: read(&self.password_file)?,
             sudo_password: read(&self.sudo_password_file)?,
+            su_password: read(&self.su_password_file)?,
         })
     }
 
@@ -83,6 +92,7 @@ impl SshSettings {
             &mut self.password_file,
             &mut self.config,
             &mut self.sudo_password_file,
+            &mut self.su_password_file,
         ];
         let lists = self.identities.iter_mut().chain(&mut self.known_hosts);
         for path in files.into_iter().flatten().chain(lists) {
@@ -115,13 +125,19 @@ impl Decode for SshSettings {
         let jumps = some_or_none::<Jump>(&mut table, "jump");
         let sudo = table.optional("sudo");
         let sudo_password_file = file(&mut table, "sudo_password_file");
+        let su = table.optional("su");
+        let su_password_file = file(&mut table, "su_password_file");
         for (key, value, needs, needed) in [
             ("passphrase_file", &passphrase_file, "identity", given(identities.as_ref())),
             ("sudo_password_file", &sudo_password_file, "sudo", !matches!(sudo, Some(None))),
+            ("su_password_file", &su_password_file, "su", !matches!(su, Some(None))),
         ] {
             if matches!(value, Some(Some(_))) && !needed {
                 table.fault(key, "a file", format!("none without the key {needs}"));
             }
+        }
+        if matches!((&sudo, &su), (Some(Some(_)), Some(Some(_)))) {
+            table.fault("su", "a user", "none beside the key sudo".to_owned());
         }
         table.finish();
         let text = |UserName(name)| name;
@@ -135,6 +151,8 @@ impl Decode for SshSettings {
             jumps: jumps?.into_iter().map(|Jump(endpoint)| endpoint).collect(),
             sudo: sudo?.map(text),
             sudo_password_file: sudo_password_file?,
+            su: su?.map(text),
+            su_password_file: su_password_file?,
         })
     }
 }

@@ -1,8 +1,10 @@
 //! Sending a package to the host, as fast as the host takes it.
 
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
+
+use rustix::buffer::spare_capacity;
 
 use crate::failure::{Failure, FailureCode};
 use crate::pipe::PipeWriter;
@@ -28,11 +30,7 @@ pub(crate) async fn send_package(
     while at < size {
         let length = usize::try_from(CHUNK.min(size - at)).unwrap_or(usize::MAX);
         let file = Arc::clone(&package.file);
-        let read = tokio::task::spawn_blocking(move || -> io::Result<Vec<u8>> {
-            let mut chunk = vec![0; length];
-            file.read_exact_at(&mut chunk, at)?;
-            Ok(chunk)
-        });
+        let read = tokio::task::spawn_blocking(move || read(&file, at, length));
         let chunk = match read.await {
             Ok(Ok(chunk)) => chunk,
             Ok(Err(error)) => return Err(unreadable(&error.to_string())),
@@ -44,6 +42,19 @@ pub(crate) async fn send_package(
         at += length as u64;
     }
     Ok(())
+}
+
+/// Reads so many bytes. What is read over is not cleared before.
+fn read(file: &File, at: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut chunk = Vec::with_capacity(length);
+    while chunk.len() < length {
+        let from = at + chunk.len() as u64;
+        if rustix::io::pread(file, spare_capacity(&mut chunk), from)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    chunk.truncate(length);
+    Ok(chunk)
 }
 
 fn unreadable(reason: &str) -> Failure {

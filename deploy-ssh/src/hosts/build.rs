@@ -12,7 +12,7 @@ use crate::builder::BuildError;
 use crate::connector::SshConnector;
 use crate::host_keys::HostKeys;
 use crate::jump::JumpHost;
-use crate::sudo::Become;
+use crate::other_user::Become;
 
 /// What hosts have in common whose connections share one connector, and so its limits.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,9 +46,14 @@ pub(super) fn build(shared: &Shared, common: &Common) -> Result<SshConnector, Bu
             .auth(Auth::password(password.clone()))
             .auth(Auth::interactive_password(password.clone()));
     }
-    if let Some(user) = &settings.sudo {
-        let other = Become::sudo(user);
-        builder = builder.run_as(match &secrets.sudo_password {
+    let others = [
+        (settings.sudo.as_deref().map(Become::sudo), &secrets.sudo_password),
+        (settings.su.as_deref().map(Become::su), &secrets.su_password),
+    ];
+    // An inventory that was read names one of them at most.
+    for (other, password) in others {
+        let Some(other) = other else { continue };
+        builder = builder.run_as(match password {
             Some(password) => other.with_password(password.clone()),
             None => other,
         });

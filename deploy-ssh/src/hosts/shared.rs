@@ -60,6 +60,10 @@ fn secrets(settings: &SshSettings, faults: &mut Faults) -> SshSecrets {
         secret(&|one| one.passphrase_file.clone_from(&settings.passphrase_file), |s| s.passphrase);
     secrets.password =
         secret(&|one| one.password_file.clone_from(&settings.password_file), |s| s.password);
+    secrets.su_password =
+        secret(&|one| one.su_password_file.clone_from(&settings.su_password_file), |s| {
+            s.su_password
+        });
     secrets.sudo_password =
         secret(&|one| one.sudo_password_file.clone_from(&settings.sudo_password_file), |s| {
             s.sudo_password

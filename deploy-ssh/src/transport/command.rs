@@ -10,7 +10,7 @@ use super::exit::proved;
 use super::input::Input;
 use super::job::{Progress, ready};
 use crate::bootstrap::Marks;
-use crate::sudo::Become;
+use crate::other_user::Become;
 use crate::wire::{Output, Wire, WireChannel, WireError};
 
 /// How much the host may send before we have passed it on, in bytes: enough for 50 MB/s at a round trip

@@ -9,6 +9,7 @@ use deploy_core::Secret;
 
 use super::fault::Fault;
 use crate::auth::{Method, Question};
+use crate::rsa;
 use crate::wire::{Wire, WireError};
 
 /// How many keys of an agent are offered: OpenSSH's servers break off after 6 tries.
@@ -85,12 +86,9 @@ fn refusal(user: &str, tried: &[String], allowed: Option<&[String]>) -> String {
 fn offer(wire: &Wire, user: &str, method: &Method) -> Result<(), Miss> {
     match method {
         Method::KeyFile { path, passphrase } => {
-            let key = read_key(path)?;
-            Ok(wire.offer_key(user, key.expose(), passphrase.as_ref().map(Secret::expose))?)
+            offer_key(wire, user, &read_key(path)?, passphrase.as_ref())
         }
-        Method::Key { key, passphrase } => {
-            Ok(wire.offer_key(user, key.expose(), passphrase.as_ref().map(Secret::expose))?)
-        }
+        Method::Key { key, passphrase } => offer_key(wire, user, key, passphrase.as_ref()),
         Method::Agent { socket } => match wire.offer_agent(user, socket, AGENT_KEYS) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(refused)) => Err(Miss::Refused(format!("{refused} keys were refused"))),
@@ -103,6 +101,26 @@ fn offer(wire: &Wire, user: &str, method: &Method) -> Result<(), Miss> {
             Ok(wire.answer_questions(user, &mut answer)?)
         }
     }
+}
+
+fn offer_key(
+    wire: &Wire,
+    user: &str,
+    key: &Secret,
+    passphrase: Option<&Secret>,
+) -> Result<(), Miss> {
+    let (key, passphrase) = (key.expose(), passphrase.map(Secret::expose));
+    let halves = rsa::public_halves(key);
+    let Some((last, first)) = halves.split_last() else {
+        return Ok(wire.offer_key(user, None, key, passphrase)?);
+    };
+    for half in first {
+        match wire.offer_key(user, Some(half), key, passphrase) {
+            Err(error) if error.is_denial() => {}
+            offered => return Ok(offered?),
+        }
+    }
+    Ok(wire.offer_key(user, Some(last), key, passphrase)?)
 }
 
 fn read_key(path: &Path) -> Result<Secret, Miss> {

@@ -13,7 +13,7 @@ use super::tunnel::{Tunnel, TunnelOrder};
 use super::waker::Waker;
 use crate::bootstrap::kill_line;
 use crate::limits::Liveness;
-use crate::sudo::Become;
+use crate::other_user::Become;
 use crate::wire::Wire;
 
 /// How much is read at once.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deploy_core::FailureCode;
 use deploy_core::model::HostStatus;
+use deploy_core::{ConnectError, FailureCode};
 use deploy_ssh::SshConnector;
 use deploy_testkit::{Direction, Fault, FaultProxy, Faults, SshFleet};
 
 use super::conformance::builder;
 use super::site::{Site, assert_nothing_outside, deploy, package, task};
+use super::support::context;
 
 /// How many hosts work at once.
 const HOSTS: usize = 4;
@@ -100,6 +101,34 @@ async fn sweep(direction: Direction, positions: u64, faults: &[Fault]) -> [usize
 }
 
 const CUTS: [Fault; 2] = [Fault::Reset, Fault::Close];
+
+/// One login into a fault after each so many bytes, until one gets through.
+async fn logins_cut(fleet: &SshFleet, direction: Direction, from: u64, step: usize) -> usize {
+    let host = &fleet.hosts()[usize::try_from(from).unwrap() % HOSTS];
+    let proxy = FaultProxy::start(host.address(), Faults::none());
+    let target = host.target_at(host.through(proxy.address()), "/srv/app");
+    let connector = impatient(fleet);
+    for (number, at) in (from..).step_by(step).enumerate() {
+        proxy.set(Faults::none().at(direction, at, CUTS[number % 2]));
+        match connector.open(&context(), &target.endpoint).await {
+            Err(ConnectError::Unreachable { .. }) => {}
+            Ok(_) => return number,
+            Err(other) => panic!("{direction:?} {at}: {other:?}"),
+        }
+    }
+    unreachable!("a login ends");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_cut_at_any_byte_is_unreachable_and_worth_another_try() {
+    let fleet = SshFleet::start(HOSTS);
+    for direction in Direction::BOTH {
+        // Each host begins at another byte.
+        let lanes = (0..4).map(|from| logins_cut(&fleet, direction, from * 8, 32));
+        let cut: usize = futures_util::future::join_all(lanes).await.iter().sum();
+        assert!(cut > 100, "{direction:?}: so few positions show nothing: {cut}");
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_cut_anywhere_on_the_way_to_the_host_leaves_it_whole() {

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use deploy_core::model::Endpoint;
@@ -93,6 +94,53 @@ async fn hosts_that_hang_cost_the_others_nothing() {
         hung = hang => panic!("{hung:?}"),
         opened = others => assert!(opened.iter().all(Result::is_ok)),
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_hosts_are_reached_thirty_at_a_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint =
+        Endpoint::new(&format!("ssh://root@{}", listener.local_addr().unwrap())).unwrap();
+    // How many connections are held, and the most that ever were.
+    let held = Arc::new(Mutex::new((0_usize, 0)));
+    let (accepted, mut next) = tokio::sync::mpsc::unbounded_channel();
+    std::thread::spawn({
+        let held = Arc::clone(&held);
+        move || {
+            for stream in listener.incoming().take(500) {
+                let mut held = held.lock().unwrap();
+                held.0 += 1;
+                held.1 = held.1.max(held.0);
+                accepted.send(stream.unwrap()).unwrap();
+            }
+        }
+    });
+    let connector = builder().login_timeout(Duration::from_secs(1000)).build().unwrap();
+    let cx = context();
+    let opening = futures_util::future::join_all((0..500).map(|_| connector.open(&cx, &endpoint)));
+    let letting_go = async {
+        let mut first = Vec::new();
+        for _ in 0..30 {
+            first.push(next.recv().await.unwrap());
+        }
+        // Each that is let go of makes room for one.
+        for stream in first.into_iter().rev() {
+            let_go(stream, &held);
+        }
+        while let Some(stream) = next.recv().await {
+            let_go(stream, &held);
+        }
+    };
+    let (opened, ()) = tokio::join!(opening, letting_go);
+    let broken = |opened: &Result<_, _>| matches!(opened, Err(ConnectError::Unreachable { .. }));
+    assert!(opened.len() == 500 && opened.iter().all(broken), "{opened:?}");
+    assert_eq!(held.lock().unwrap().1, 30);
+}
+
+/// Ends a connection, which then counts no more.
+fn let_go(stream: TcpStream, held: &Mutex<(usize, usize)>) {
+    held.lock().unwrap().0 -= 1;
+    drop(stream);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,6 +69,34 @@ async fn keys_of_all_kinds_log_in() {
 }
 
 #[tokio::test]
+async fn rsa_keys_log_in_from_files_of_all_formats_and_by_sha2_alone() {
+    let sshd = Sshd::start();
+    let builder = || SshConnector::builder().host_keys(HostKeys::pinned([sshd.fingerprint()]));
+    for (format, passphrase) in [("RFC4716", ""), ("RFC4716", "x"), ("PEM", ""), ("PKCS8", "")] {
+        let path = sshd.path(&format!("rsa-{format}{passphrase}"));
+        make_key_of("rsa", "2048", &path, "");
+        let mut rewrite = Command::new("ssh-keygen");
+        rewrite.args(["-q", "-p", "-P", "", "-N", passphrase, "-m", format, "-f"]).arg(&path);
+        assert!(rewrite.stdout(Stdio::null()).status().unwrap().success());
+        std::fs::copy(path.with_extension("pub"), sshd.path("authorized")).unwrap();
+        let auth = Auth::encrypted_key_file(&path, Secret::new(passphrase));
+        let connector = builder().auth(auth).build().unwrap();
+        for takes in ["rsa-sha2-512,rsa-sha2-256", "rsa-sha2-256"] {
+            sshd.add(&format!("PubkeyAcceptedAlgorithms {takes}"));
+            let opened = connector.open(&context(), &sshd.endpoint()).await;
+            assert!(opened.is_ok(), "{format} {takes} {opened:?} {}", sshd.log());
+        }
+    }
+    let path = sshd.path("rsa-PEM");
+    let sshd = Sshd::with("PubkeyAcceptedAlgorithms ssh-rsa");
+    std::fs::copy(path.with_extension("pub"), sshd.path("authorized")).unwrap();
+    let builder = SshConnector::builder().host_keys(HostKeys::pinned([sshd.fingerprint()]));
+    let connector = builder.auth(Auth::key_file(&path)).build().unwrap();
+    let refused = reason(connector.open(&context(), &sshd.endpoint()).await.unwrap_err());
+    assert!(refused.contains("did not accept the key"), "{refused}");
+}
+
+#[tokio::test]
 async fn host_keys_of_all_kinds_are_checked_and_sha1_is_not_used() {
     for (kind, bits) in [("ecdsa", "256"), ("ecdsa", "384"), ("rsa", "3072")] {
         let sshd = Sshd::start();

@@ -1,21 +1,22 @@
 //! Servers that do what no sshd does: passwords without PAM, missing and false statuses, old algorithms.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use deploy_core::model::Endpoint;
 use deploy_core::{ConnectError, Exit, Secret};
 use deploy_ssh::{Auth, Fingerprint, HostKeys, SshConnector, SshConnectorBuilder};
 use tempfile::TempDir;
 
-use crate::support::{context, fingerprint_of, make_key, run};
+use crate::support::{context, fingerprint_of, make_key, make_key_of, run};
 
 struct Scripted {
-    _directory: TempDir,
+    directory: TempDir,
     endpoint: Endpoint,
     fingerprint: Fingerprint,
     child: Child,
+    said: BufReader<ChildStdout>,
 }
 
 impl Scripted {
@@ -33,10 +34,11 @@ impl Scripted {
             .spawn()
             .unwrap();
         let mut port = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut port).unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        said.read_line(&mut port).unwrap();
         assert!(!port.is_empty(), "apt-get install python3-paramiko");
         let endpoint = Endpoint::new(&format!("ssh://someone@127.0.0.1:{}", port.trim())).unwrap();
-        Self { fingerprint: fingerprint_of(&key), _directory: directory, endpoint, child }
+        Self { fingerprint: fingerprint_of(&key), directory, endpoint, child, said }
     }
 
     fn builder(&self) -> SshConnectorBuilder {
@@ -100,6 +102,20 @@ async fn methods_are_tried_in_their_order_until_one_does() {
         .auth(Auth::password(Secret::new("wrong")))
         .auth(Auth::password(Secret::new("right")));
     connector.build().unwrap().open(&context(), &server.endpoint).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_rsa_key_signs_with_sha2_for_a_server_that_does_not_say_what_it_takes() {
+    // It takes any algorithm, and tells each that is named to it.
+    let mut server = Scripted::start("says-nothing");
+    let key = server.directory.path().join("rsa");
+    make_key_of("rsa", "2048", &key, "");
+    let connector = server.builder().auth(Auth::key_file(&key)).build().unwrap();
+    connector.open(&context(), &server.endpoint).await.unwrap();
+    server.child.kill().unwrap();
+    let mut named = String::new();
+    server.said.read_to_string(&mut named).unwrap();
+    assert_eq!(named, "rsa-sha2-512\nrsa-sha2-512\n");
 }
 
 #[tokio::test]

@@ -18,7 +18,12 @@ class Server(paramiko.ServerInterface):
     def __init__(self):
         self.tries = 0
 
+    def check_auth_publickey(self, username, key):
+        return paramiko.AUTH_SUCCESSFUL if mode == "says-nothing" else paramiko.AUTH_FAILED
+
     def get_allowed_auths(self, username):
+        if mode == "says-nothing":
+            return "publickey"
         return "password" if mode == "password" else "keyboard-interactive"
 
     def check_auth_password(self, username, password):
@@ -96,8 +101,23 @@ def execute(channel, command):
     channel.close()
 
 
+class SaysNothing(paramiko.Transport):
+    """Does not tell which algorithms of public keys it takes."""
+
+    _remote_ext_info = property(lambda self: None, lambda self, value: None)
+
+
+def tell_algorithm(handler, algorithm, keyblob, takes=paramiko.auth_handler.AuthHandler._generate_key_from_request):
+    print(algorithm, flush=True)
+    return takes(handler, algorithm, keyblob)
+
+
+if mode == "says-nothing":
+    paramiko.auth_handler.AuthHandler._generate_key_from_request = tell_algorithm
+
+
 def serve(connection):
-    transport = paramiko.Transport(connection)
+    transport = (SaysNothing if mode == "says-nothing" else paramiko.Transport)(connection)
     options = transport.get_security_options()
     if mode == "only-etm":
         options.digests = ["hmac-sha2-256-etm@openssh.com"]

@@ -65,23 +65,24 @@ async fn many_commands_run_over_one_session_at_the_same_time() {
 async fn more_commands_than_the_host_allows_are_refused_and_harm_no_other() {
     let sshd = Sshd::with("MaxSessions 2");
     let session = sshd.session().await;
-    let (hold, held) = pipe(1);
-    let (stdout, mut said) = pipe(1);
-    let (stderr, _errors) = pipe(1);
-    let first =
-        session.run(context(), "echo up; cat".to_owned(), CommandIo::new(held, stdout, stderr));
+    let held = [0, 1].map(|_| {
+        let ((hold, stdin), (stdout, said)) = (pipe(1), pipe(1));
+        let io = CommandIo::new(stdin, stdout, pipe(1).0);
+        (session.run(context(), "echo up; cat".to_owned(), io), hold, said)
+    });
+    let [(first, hold_first, mut first_said), (second, hold_second, mut second_said)] = held;
     let others = async {
-        assert_eq!(said.read().await.unwrap(), b"up\n");
-        let second = run(&session, "cat", b"x".to_vec());
-        assert_eq!(second.await.exit.unwrap(), Exit::Exited(0));
-        let runs = join_all((0..4).map(|_| run(&session, "sleep 0.5", Vec::new()))).await;
-        let refused = runs.iter().filter(|ran| ran.exit.is_err()).count();
-        assert!((1..4).contains(&refused), "{runs:?}");
-        drop(hold);
-        while said.read().await.is_some() {}
+        assert_eq!(first_said.read().await.unwrap(), b"up\n");
+        assert_eq!(second_said.read().await.unwrap(), b"up\n");
+        let runs = join_all((0..4).map(|_| run(&session, "true", Vec::new()))).await;
+        assert!(runs.iter().all(|ran| ran.exit.is_err()), "{runs:?}");
+        hold_first.write(b"still here".to_vec()).await.unwrap();
+        assert_eq!(first_said.read().await.unwrap(), b"still here");
+        drop((hold_first, hold_second));
+        while first_said.read().await.is_some() {}
     };
-    let (exit, ()) = tokio::join!(first, others);
-    assert_eq!(exit.unwrap(), Exit::Exited(0));
+    let (first, second, ()) = tokio::join!(first, second, others);
+    assert_eq!((first.unwrap(), second.unwrap()), (Exit::Exited(0), Exit::Exited(0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use deploy_core::{Exit, Secret};
-use deploy_ssh::Become;
+use deploy_ssh::{Become, SshSession};
+use deploy_testkit::{FleetUser, SshFleet};
 
+use crate::conformance::builder;
+use crate::site::Site;
 use crate::support::{Sshd, context, run};
 
 /// An sshd whose `sudo` is this stand-in: it checks the password as sudo does, byte by byte from its
@@ -89,4 +92,71 @@ async fn the_systems_own_sudo_runs_a_script() {
     let ran = run(&session, "id -un; cat; exit 4", vec![b'x'; 1 << 20]).await;
     assert_eq!(ran.exit.as_ref().unwrap(), &Exit::Exited(4), "{ran:?}");
     assert_eq!(ran.stdout.len(), "nobody\n".len() + (1 << 20));
+}
+
+/// A host whose users `deployer` and `app` have passwords, and the way in as one of them or as root.
+fn with_su() -> SshFleet {
+    let deployer = FleetUser::new("deployer").with_password("log in");
+    let app = FleetUser::new("app").with_password("pa$$ \"word");
+    SshFleet::builder().user(deployer).user(app).start(1).unwrap()
+}
+
+async fn session_as(fleet: &SshFleet, login: &str, other: Become) -> SshSession {
+    let connector = builder(fleet).run_as(other).build().unwrap();
+    connector.open(&context(), &fleet.hosts()[0].endpoint_as(login)).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_systems_own_su_runs_a_script_with_the_password_of_the_other_user() {
+    let fleet = with_su();
+    let other = || Become::su("app").with_password(Secret::new("pa$$ \"word"));
+    let session = session_as(&fleet, "deployer", other()).await;
+    let script = "id -un; cat; cat /proc/*/cmdline 2>/dev/null | tr '\\0' ' ' >&2; exit 3";
+    let ran = run(&session, script, vec![b'x'; 1 << 20]).await;
+    assert_eq!(ran.exit.as_ref().unwrap(), &Exit::Exited(3), "{ran:?}");
+    assert_eq!(ran.stdout.len(), "app\n".len() + (1 << 20));
+    assert!(ran.text().starts_with("app\nx"));
+    let seen = String::from_utf8_lossy(&ran.stderr);
+    assert!(seen.contains("su -s /bin/sh app -c") && !seen.contains("pa$$"), "{seen}");
+    // Root is not asked, and what is sent all the same does no harm.
+    for other in [Become::su("app"), other()] {
+        let session = session_as(&fleet, "root", other).await;
+        let ran = run(&session, "id -un; cat", b"in".to_vec()).await;
+        assert_eq!((ran.exit.unwrap(), ran.stdout), (Exit::Exited(0), b"app\nin".to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn what_su_refuses_is_quoted_and_shows_no_password() {
+    let fleet = with_su();
+    for other in [Become::su("app"), Become::su("app").with_password(Secret::new("canary"))] {
+        let session = session_as(&fleet, "deployer", other).await;
+        let error = run(&session, "id -u", Vec::new()).await.exit.unwrap_err();
+        let shown = format!("{error:?} {}", std::error::Error::source(&error).unwrap());
+        assert!(shown.contains("su: ") && !shown.contains("canary"), "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_of_another_user_is_killed_with_what_it_started() {
+    let fleet = with_su();
+    let other = Become::su("app").with_password(Secret::new("pa$$ \"word"));
+    let session = session_as(&fleet, "deployer", other).await;
+    let host = &fleet.hosts()[0];
+    let begun = host.directory().join("begun");
+    let script = format!(
+        "trap '' TERM HUP; sh -c 'trap \"\" TERM HUP; sleep 600; :' & echo up >'{}'; cat; wait",
+        begun.display()
+    );
+    tokio::select! {
+        ran = run(&session, &script, Vec::new()) => panic!("{ran:?}"),
+        () = async {
+            while !begun.exists() {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        } => {}
+    }
+    // The run was dropped; the session goes on.
+    Site::new(host, "/srv").until_nothing_runs().await;
+    assert_eq!(run(&session, "true", Vec::new()).await.exit.unwrap(), Exit::Exited(0));
 }
