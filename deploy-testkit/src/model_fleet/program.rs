@@ -182,9 +182,9 @@ impl Program {
         self.still_ours()?;
         self.point_to(Some(target));
         self.disk(|disk, _| disk.set_state(release, ReleaseState::Failed));
+        self.tell(HostEffect::HookRan { point: HookPoint::AfterSwitch, back: true });
         // What fails now is told, and the host stays where it went.
         self.pause(100..2_000).await?;
-        self.tell(HostEffect::HookRan { point: HookPoint::AfterSwitch, back: true });
         Ok(back)
     }
 
@@ -372,9 +372,9 @@ impl Program {
                 self.point_to(self.previous.clone());
                 status = HostStatus::RolledBack;
                 if self.previous.is_some() && !self.task.release.hooks.after_switch.is_empty() {
+                    self.tell(HostEffect::HookRan { point: HookPoint::AfterSwitch, back: true });
                     let span = self.shared.dice.millis(100..2_000);
                     tokio::time::sleep(span).await;
-                    self.tell(HostEffect::HookRan { point: HookPoint::AfterSwitch, back: true });
                 }
             }
             if self.switched && self.holds_lock() {

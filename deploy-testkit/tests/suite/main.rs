@@ -16,6 +16,7 @@ mod people;
 mod retention;
 mod rollout;
 mod schedule;
+mod simulation;
 mod ssh_fleet;
 mod support;
 mod virtual_clock;
