@@ -140,7 +140,7 @@ fn filed(dice: &Dice, number: u64, projects: &[Project]) -> Filed {
         .with_release(release(dice));
     request.project = samples::project(&project.name);
     if dice.chance(300) {
-        request = request.with_monitor(Monitor::new("http://{host}.test/health").unwrap());
+        request = request.with_monitor(Monitor::new("http://{host.name}.test/health").unwrap());
     }
     if dice.chance(300) {
         let due = after + dice.millis(0..1_800_000);
