@@ -40,9 +40,12 @@
 //! - No case sleeps or measures time. A case that hangs fails after a minute.
 
 pub mod conformance;
+mod dice;
 mod fake_verifier;
 mod fault_proxy;
 mod host_script;
+mod lossy_link;
+mod model_fleet;
 pub mod samples;
 mod scripted_connector;
 mod scripted_executor;
@@ -50,9 +53,12 @@ mod ssh_fleet;
 mod static_resolver;
 mod virtual_clock;
 
+pub use dice::Dice;
 pub use fake_verifier::FakeVerifier;
 pub use fault_proxy::{Direction, Fault, FaultProxy, Faults};
 pub use host_script::HostScript;
+pub use lossy_link::{LinkExecutor, LinkFaults, LinkFlaw, LossyLink, Patience};
+pub use model_fleet::{FleetExecutor, FleetFaults, HostEffect, HostEvent, HostFlaw, ModelFleet};
 pub use scripted_connector::{ScriptedCall, ScriptedConnector};
 pub use scripted_executor::ScriptedExecutor;
 pub use ssh_fleet::{FleetUser, SshFleet, SshFleetBuilder, SshHost};

@@ -223,18 +223,21 @@ impl Driver {
             }
         };
         let waits = self.parts.room.has_in_line(&self.book.state().task);
+        // In a fixed order, so that a run can be repeated. What comes first keeps nothing from its
+        // turn: there are finitely many words, parts and facts, and the time is looked at each round.
         tokio::select! {
-            () = self.progress.arrived() => {}
-            () = self.leash.refresh.notified() => self.book.catch_up().await?,
+            biased;
             () = self.leash.abort.cancelled() => {}
-            _ = self.room.changed(), if waits => {}
-            () = moment => {}
+            () = self.leash.refresh.notified() => self.book.catch_up().await?,
             Some(ended) = self.running.join_next_with_id() => {
                 let (id, result) = ended.unwrap_or_else(|error| (error.id(), Err(dispatch::panicked(error))));
                 if let Some(part) = self.parts_running.remove(&id) {
                     self.record_part(&part, &result).await?;
                 }
             }
+            () = self.progress.arrived() => {}
+            _ = self.room.changed(), if waits => {}
+            () = moment => {}
         }
         Ok(())
     }

@@ -112,6 +112,8 @@ impl Worker {
         let mut driving = JoinSet::new();
         driving.spawn(drive(Arc::clone(&self.parts), claim.clone(), leash.clone()));
         let settlement = tokio::select! {
+            // In a fixed order, so that a run can be repeated. Either of the two is the end.
+            biased;
             driven = driving.join_next() => match driven {
                 Some(Ok(driven)) => Some(settlement(driven)),
                 Some(Err(error)) => Some(self.panicked(&claim, &error).await),
@@ -222,6 +224,7 @@ async fn forget(parts: Arc<Parts>, stop: CancelToken) {
             }
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = parts.clock.sleep_until(now.plus(FORGET_AGAIN)) => {}
         }

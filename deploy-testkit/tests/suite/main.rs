@@ -19,6 +19,7 @@ mod retention;
 mod rollback;
 mod rollout;
 mod schedule;
+mod simulation;
 mod ssh_fleet;
 mod support;
 mod virtual_clock;

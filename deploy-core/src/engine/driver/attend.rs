@@ -17,16 +17,19 @@ impl Driver {
     ) -> Result<Option<T>, JournalError> {
         let mut work = pin!(work);
         loop {
+            // In a fixed order, so that a run can be repeated. Words to look at the journal are few,
+            // and each is taken once, so that the work has its turn.
             tokio::select! {
-                done = &mut work => return Ok(Some(done)),
+                biased;
+                () = self.leash.abort.cancelled() => return Ok(None),
+                () = self.leash.stop.cancelled() => return Ok(None),
                 () = self.leash.refresh.notified() => {
                     self.book.catch_up().await?;
                     if let Some(reason) = &self.book.state().cancel {
                         cancel.cancel(reason);
                     }
                 }
-                () = self.leash.stop.cancelled() => return Ok(None),
-                () = self.leash.abort.cancelled() => return Ok(None),
+                done = &mut work => return Ok(Some(done)),
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::HostCount;
 use crate::document::{Decode, Node, Value, deserialize_by_decode};
@@ -16,17 +17,15 @@ use crate::document::{Decode, Node, Value, deserialize_by_decode};
 ///
 /// Within its budget a rollout goes on to its end; the deployment still ends as failed, with the
 /// counts, because only a deployment whose hosts all serve the release has succeeded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FailureBudget {
     /// It stops when so many hosts of one batch have failed; a share is of the batch.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<FailureLimit>,
-    /// It stops when so many hosts have failed; a share is of all hosts of the deployment.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// It stops when so many hosts have failed; a share is of all hosts of the deployment. Written as
+    /// `"unlimited"` where no limit is given at all, because that is not the default.
     pub total: Option<FailureLimit>,
     /// It stops when so many hosts have failed one after another, in the order in which they ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub in_a_row: Option<FailureLimit>,
     /// Whether a host that could not be reached, or whose agent could not, counts as failed. It does
     /// by default, because what cannot be reached does not serve the release.
@@ -221,12 +220,52 @@ decode_words!(
 );
 decode_words!(RunningHosts, "\"finish\" or \"cancel\"", "finish" => Finish, "cancel" => Cancel);
 
+/// The word for hosts that may fail in any number.
+const UNLIMITED: &str = "unlimited";
+
+impl Serialize for FailureBudget {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let limits = [("batch", self.batch), ("total", self.total), ("in_a_row", self.in_a_row)];
+        for (name, limit) in limits {
+            match limit {
+                Some(limit) => map.serialize_entry(name, &limit)?,
+                None if name == "total" && limits.iter().all(|(_, limit)| limit.is_none()) => {
+                    map.serialize_entry(name, UNLIMITED)?;
+                }
+                None => {}
+            }
+        }
+        map.serialize_entry("unreachable_counts", &self.unreachable_counts)?;
+        map.serialize_entry("then", &self.then)?;
+        map.serialize_entry("running", &self.running)?;
+        map.end()
+    }
+}
+
+/// The limit of all hosts, as it is written.
+#[derive(Clone, Copy)]
+enum Total {
+    Limit(FailureLimit),
+    Unlimited,
+}
+
+impl Decode for Total {
+    fn decode(node: &Node<'_>) -> Option<Self> {
+        match node.value() {
+            Value::Text(text) if text == UNLIMITED => Some(Self::Unlimited),
+            Value::Table(_) => FailureLimit::decode(node).map(Self::Limit),
+            _ => node.refuse("a table with either more_than or at_least, or \"unlimited\""),
+        }
+    }
+}
+
 impl Decode for FailureBudget {
     fn decode(node: &Node<'_>) -> Option<Self> {
         let default = Self::default();
         let mut table = node.table()?;
         let batch: Option<Option<FailureLimit>> = table.optional("batch");
-        let total: Option<Option<FailureLimit>> = table.optional("total");
+        let total: Option<Option<Total>> = table.optional("total");
         let in_a_row: Option<Option<FailureLimit>> = table.optional("in_a_row");
         let unreachable_counts = table.or("unreachable_counts", default.unreachable_counts);
         let then = table.or("then", default.then);
@@ -239,7 +278,11 @@ impl Decode for FailureBudget {
         table.finish();
         let (batch, total, in_a_row) = (batch?, total?, in_a_row?);
         let any = batch.is_some() || total.is_some() || in_a_row.is_some();
-        let total = if any { total } else { default.total };
+        let total = match total {
+            Some(Total::Limit(limit)) => Some(limit),
+            None if !any => default.total,
+            Some(Total::Unlimited) | None => None,
+        };
         Some(Self {
             batch,
             total,
@@ -284,6 +327,14 @@ mod tests {
             serde_json::from_str(r#"{"in_a_row": {"at_least": 3}}"#).unwrap();
         assert_eq!(budget.total, None);
         let written = serde_json::to_string(&budget).unwrap();
+        assert_eq!(serde_json::from_str::<FailureBudget>(&written).unwrap(), budget);
+    }
+
+    #[test]
+    fn a_budget_without_any_limit_is_read_as_it_is_written() {
+        let budget = FailureBudget::new().with_total(None);
+        let written = serde_json::to_string(&budget).unwrap();
+        assert!(written.contains(r#""total":"unlimited""#), "{written}");
         assert_eq!(serde_json::from_str::<FailureBudget>(&written).unwrap(), budget);
     }
 }
