@@ -1,14 +1,19 @@
 //! Deployments that put their hosts back: by themselves, by hand, after their end, and over crashes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_core::model::{
-    Actor, DeploymentId, HostStatus, Outcome, ReleaseAction, ReleaseId, RollbackTarget,
+    Actor, DeploymentId, HostResult, HostStatus, Outcome, ReleaseAction, ReleaseId, ReleaseReport,
+    RollbackTarget,
 };
 use deploy_core::{
-    Clock, ControlNode, Deployment, Fact, Failure, FailureCode, NodeError, Phase, Verb,
+    Clock, Context, ControlNode, Deployment, Executor, Fact, Failure, FailureCode, FnExecutor,
+    NodeError, Phase, Verb,
 };
 use deploy_testkit::{HostScript, samples};
+
+use tokio::sync::Notify;
 
 use crate::support::{World, count, order, rollout, until};
 
@@ -229,4 +234,78 @@ async fn a_rollout_that_is_late_goes_back_too_where_that_is_asked_for() {
     assert_eq!(report.outcome, Outcome::RolledBack);
     assert_eq!(report.failure.unwrap().code, FailureCode::TimedOut);
     assert_eq!(serves(&world), ["d0", "d0", "d0"]);
+}
+
+/// An executor whose hosts do not heed a cancel: what installs on the second host ends when it is told
+/// to, and what puts it back as the script says.
+fn heedless(world: &World, release: &Arc<Notify>, back: HostStatus) -> impl Executor + use<> {
+    let (scripted, release) = (world.executor.clone(), Arc::clone(release));
+    FnExecutor::new(move |cx: Context, task| {
+        let (scripted, release) = (scripted.clone(), Arc::clone(&release));
+        async move {
+            let second = task.hosts[0].host == samples::host(2);
+            let result = match &task.action {
+                ReleaseAction::Install if second && task.deployment == id("d1") => {
+                    release.notified().await;
+                    HostResult::succeeded(samples::host(2), ReleaseId::new("d1").unwrap())
+                }
+                ReleaseAction::Rollback { .. } if second => {
+                    release.notify_one();
+                    cx.cancel.cancelled().await;
+                    HostResult::new(samples::host(2), back)
+                }
+                _ => return scripted.execute(cx, task).await,
+            };
+            cx.report(Fact::HostFinished { result: result.clone() });
+            Ok(ReleaseReport::new(vec![result]))
+        }
+    })
+}
+
+/// A rollout with a deadline, of which the second host does not heed a cancel, until it is put back.
+async fn overdue(back: HostStatus) -> (World, Deployment) {
+    let (world, node) = world_of_three().await;
+    node.shutdown().await;
+    let executor = heedless(&world, &Arc::default(), back);
+    // The clock jumps below are no reason for another worker to take over.
+    let builder = world.builder().executor(executor).lease(Duration::from_secs(24 * 3600));
+    let node = builder.build().await.unwrap();
+    let document = r#"{"batches": ["1"], "deadline": "1h", "failures": {"then": "roll_back"}}"#;
+    let deployment = submit(&node, "d1", document).await;
+    while deployment.state().await.unwrap().dispatches.len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    world.clock.advance(Duration::from_secs(3600));
+    until(&deployment, "deadline_passed").await;
+    world.clock.advance(Duration::from_secs(600));
+    until(&deployment, "rollback_started").await;
+    (world, deployment)
+}
+
+#[tokio::test]
+async fn what_a_part_says_late_is_not_taken_for_what_the_rollback_did() {
+    let (world, deployment) = overdue(HostStatus::RolledBack).await;
+    while deployment.state().await.unwrap().dispatches.len() < 4 {
+        tokio::task::yield_now().await;
+    }
+    // The old part has spoken by now, and is not heard.
+    deployment.pause(anna()).await.unwrap();
+    assert!(deployment.state().await.unwrap().host(&samples::host(2)).unwrap().result.is_none());
+    deployment.resume(anna()).await.unwrap();
+    world.clock.advance(Duration::from_secs(2 * 3600));
+    let report = deployment.wait().await.unwrap();
+    assert_eq!(report.outcome, Outcome::RolledBack, "{report:#?}");
+}
+
+#[tokio::test]
+async fn a_rollback_that_is_late_itself_ends_and_is_not_begun_again() {
+    let (world, deployment) = overdue(HostStatus::Unknown).await;
+    while deployment.state().await.unwrap().dispatches.len() < 4 {
+        tokio::task::yield_now().await;
+    }
+    world.clock.advance(Duration::from_secs(2 * 3600));
+    let report = deployment.wait().await.unwrap();
+    assert_eq!(report.outcome, Outcome::Failed, "{report:#?}");
+    assert_eq!(report.failure.unwrap().code, FailureCode::TimedOut);
+    assert_eq!(count(&world.facts(&deployment).await, "rollback_started"), 1);
 }

@@ -12,7 +12,7 @@ use crate::journal::JournalError;
 use crate::model::{
     Fence, HostName, HostResult, HostStatus, ReleaseReport, ReleaseTask, Target, TaskId,
 };
-use crate::state::{HostState, Subject, TaskState};
+use crate::state::{Dispatch, HostState, Phase, Subject, TaskState};
 
 /// How often an executor that lost a task is asked again what became of it.
 const ASK_LOST_AGAIN: u32 = 3;
@@ -89,20 +89,19 @@ impl Driver {
 
     /// Records what executors have reported since the last time.
     pub(super) async fn record_progress(&mut self) -> Result<(), JournalError> {
-        let state = self.book.state();
-        let news = |(part, fact): (TaskId, Fact)| {
-            let host = state.host(fact.host()?)?;
-            // A part whose hosts were handed out again since is not heard any more.
-            let ours = host.dispatch.is_some_and(|number| state.dispatches[number].task == part);
-            (ours && host.result.is_none()).then_some(fact)
+        let reported = self.progress.take();
+        let news = |state: &TaskState| {
+            let is_news = |(part, fact): &&(TaskId, Fact)| {
+                let host = fact.host().and_then(|name| state.host(name));
+                host.is_some_and(|host| {
+                    // A part whose hosts were handed out again since is not heard any more.
+                    let ours = |number: usize| state.dispatches[number].task == *part;
+                    host.dispatch.is_some_and(ours) && host.result.is_none()
+                })
+            };
+            reported.iter().filter(is_news).map(|(_, fact)| fact.clone()).collect()
         };
-        let facts: Vec<_> = self.progress.take().into_iter().filter_map(news).collect();
-        let ends = facts.iter().any(|fact| matches!(fact, Fact::HostFinished { .. }));
-        self.book.record(facts).await?;
-        if ends {
-            self.give_back_places();
-        }
-        Ok(())
+        self.record_news(news).await
     }
 
     /// Records the results of a part's hosts that were not reported on the way.
@@ -113,22 +112,41 @@ impl Driver {
     ) -> Result<(), JournalError> {
         self.record_progress().await?;
         self.cancels.remove(part);
-        let state = self.book.state();
-        let Some(number) = state.dispatches.iter().rposition(|known| known.task == *part) else {
+        let known = |known: &Dispatch| known.task == *part;
+        let Some(number) = self.book.state().dispatches.iter().rposition(known) else {
             return Ok(());
         };
-        let open = |name: &&HostName| {
-            let host = state.host(name);
-            host.is_some_and(|host| host.dispatch == Some(number) && host.result.is_none())
+        let open = |state: &TaskState| {
+            let open = |name: &&HostName| {
+                let host = state.host(name);
+                host.is_some_and(|host| host.dispatch == Some(number) && host.result.is_none())
+            };
+            let result = |host: &HostName| {
+                let result = host_result(host, result);
+                Fact::HostFinished { result }
+            };
+            state.dispatches[number].hosts.iter().filter(open).map(result).collect()
         };
-        let result = |host: &HostName| {
-            let result = host_result(host, result);
-            Fact::HostFinished { result }
-        };
-        let facts = state.dispatches[number].hosts.iter().filter(open).map(result).collect();
-        self.book.record(facts).await?;
-        self.give_back_places();
-        Ok(())
+        self.record_news(open).await
+    }
+
+    /// Records what is news in the present state, which may not be what it was when something happened:
+    /// another process may have recorded it already.
+    async fn record_news(
+        &mut self,
+        news: impl Fn(&TaskState) -> Vec<Fact>,
+    ) -> Result<(), JournalError> {
+        loop {
+            let facts = news(self.book.state());
+            let ends = facts.iter().any(|fact| matches!(fact, Fact::HostFinished { .. }));
+            let recorded = self.book.record_decision(facts).await?;
+            if ends {
+                self.give_back_places();
+            }
+            if recorded || self.book.state().phase == Phase::Finished {
+                return Ok(());
+            }
+        }
     }
 }
 
