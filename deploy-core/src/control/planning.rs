@@ -38,8 +38,7 @@ impl ControlNode {
     /// Cancel safety: safe.
     pub async fn plan(&self, request: DeploymentRequest) -> Result<Plan, NodeError> {
         self.judge(&request).await?;
-        let id = request.id.clone().unwrap_or_else(DeploymentId::generate);
-        Survey::of(self.engine.parts(), request.with_id(id)).make().await
+        Survey::of(self.engine.parts(), request).make().await
     }
 
     /// Files the request of a plan, when everything is as it was planned: the package, the hosts and how
@@ -80,18 +79,17 @@ impl ControlNode {
 struct Survey<'a> {
     parts: &'a Parts,
     request: DeploymentRequest,
+    id: DeploymentId,
     task: TaskId,
 }
 
 impl<'a> Survey<'a> {
-    /// `request` has an id.
     fn of(parts: &'a Parts, request: DeploymentRequest) -> Self {
-        let id = request.id.as_ref().map_or("plan", DeploymentId::as_str);
-        let made_at = parts.clock.now().unix_micros();
+        let id = request.id.clone().unwrap_or_else(DeploymentId::generate);
         // No other task is called so, also when the same request is planned again.
-        let task = TaskId::new(format!("{id}.plan-{made_at}"));
-        let task = task.unwrap_or_else(|_| TaskId::from(&DeploymentId::generate()));
-        Self { parts, request, task }
+        let fence = parts.fences.next(parts.clock.now());
+        let task = TaskId::from(&id).unrecorded("plan", fence);
+        Self { parts, request: request.with_id(id.clone()), id, task }
     }
 
     async fn make(mut self) -> Result<Plan, NodeError> {
@@ -147,14 +145,13 @@ impl<'a> Survey<'a> {
     /// Why a gate would refuse it, and why it would not begin at once.
     async fn start(&self) -> Result<(Option<String>, Vec<String>), NodeError> {
         let now = self.parts.clock.now();
-        let id = self.request.id.clone().unwrap_or_else(DeploymentId::generate);
         let mut waits_for = Vec::new();
         if let Some(due) = self.request.not_before.filter(|_| !self.request.is_due(now)) {
             waits_for.push(format!("its time, {due}"));
         }
         let mut answers = Answers::default();
         for gate in &self.parts.gates {
-            let answer = gate.check(self.context(), id.clone(), self.request.clone()).await;
+            let answer = gate.check(self.context(), self.id.clone(), self.request.clone()).await;
             answers.hear(answer, now);
         }
         let refused = match answers.decision() {
@@ -166,7 +163,8 @@ impl<'a> Survey<'a> {
             GateDecision::Refused { reason } => Some(reason),
         };
         let request = Box::new(self.request.clone());
-        let before = self.parts.unfinished(&Subject::Deployment { id, request }).await?;
+        let subject = Subject::Deployment { id: self.id.clone(), request };
+        let before = self.parts.unfinished(&subject).await?;
         waits_for.extend(before.iter().map(|other| format!("the deployment {}", other.task)));
         Ok((refused, waits_for))
     }
@@ -176,8 +174,7 @@ impl<'a> Survey<'a> {
         let mut looks = JoinSet::new();
         for (number, hosts) in together(targets.to_vec()).into_iter().enumerate() {
             let task = self.task.part(number);
-            let id = self.request.id.clone().unwrap_or_else(DeploymentId::generate);
-            let package = self.request.package.clone();
+            let (id, package) = (self.id.clone(), self.request.package.clone());
             let fence = self.parts.fences.next(self.parts.clock.now());
             let inspect = ReleaseTask::new(task, id, &self.request, package, hosts, fence)
                 .with_action(ReleaseAction::Inspect);

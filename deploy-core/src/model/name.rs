@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Timestamp;
+use super::Fence;
 use crate::document::{Decode, Invalid, Node, decode_text, deserialize_by_decode};
 
 /// Defines a newtype over a checked text: constructor, access, serde and decoding.
@@ -174,9 +174,10 @@ impl TaskId {
         Self(format!("{}.{number}", self.0))
     }
 
-    /// The id of a look at hosts of this task, at a time.
-    pub(crate) fn look(&self, now: Timestamp) -> Self {
-        Self(format!("{}.look-{}", self.0, now.unix_micros()))
+    /// The id of something that is done for this task and recorded nowhere: another one for each
+    /// fencing number.
+    pub(crate) fn unrecorded(&self, what: &str, fence: Fence) -> Self {
+        Self(format!("{}.{what}-{fence}", self.0))
     }
 }
 

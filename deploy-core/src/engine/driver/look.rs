@@ -18,11 +18,10 @@ impl Driver {
     ) -> Result<Option<Driven>, JournalError> {
         let mut later = Vec::new();
         for hosts in together(hosts) {
-            let now = self.parts.clock.now();
-            // A look is recorded nowhere, so its task has a name that none had before.
             let state = self.book.state();
-            let part = state.task.look(now);
-            let fence = self.parts.fences.next(now);
+            let fence = self.parts.fences.next(self.parts.clock.now());
+            // A look is recorded nowhere, so its task has a name that none had before.
+            let part = state.task.unrecorded("look", fence);
             let task = super::dispatch::part_task(state, 0, part.clone(), hosts, fence)
                 .with_action(ReleaseAction::Probe);
             let release = ReleaseId::from(&task.deployment);
