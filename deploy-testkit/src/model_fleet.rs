@@ -114,6 +114,12 @@ impl ModelFleet {
         self.shared.lock().spoiled.insert(deployment);
     }
 
+    /// Lets a host serve a release that is good, from before anything is deployed.
+    pub fn serve(&self, host: &HostName, project: &ProjectName, release: ReleaseId) {
+        let mut state = self.shared.lock();
+        state.disks.entry((host.clone(), project.clone())).or_default().begin_with(release);
+    }
+
     /// The release that a host serves for a project.
     #[must_use]
     pub fn current(&self, host: &HostName, project: &ProjectName) -> Option<ReleaseId> {

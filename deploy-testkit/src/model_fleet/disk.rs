@@ -92,6 +92,16 @@ impl Disk {
         }
     }
 
+    /// A release that is served and good.
+    pub(super) fn begin_with(&mut self, release: ReleaseId) {
+        self.number += 1;
+        // Its task is long forgotten; ids of releases are ids of tasks.
+        let task = TaskId::new(release.as_str()).expect("the id of a release is that of a task");
+        let mark = Mark { state: ReleaseState::Good, task, order: self.number, previous: None };
+        self.current = Some(release.clone());
+        self.marks.insert(release, mark);
+    }
+
     pub(super) fn state(&self, release: &ReleaseId) -> Option<ReleaseState> {
         self.marks.get(release).map(|mark| mark.state)
     }

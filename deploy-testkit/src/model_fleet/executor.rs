@@ -61,7 +61,10 @@ impl FleetExecutor {
         if down || dice.chance(faults.unreachable) {
             let failure = Failure::new(FailureCode::HostUnreachable, "no route to the host")
                 .with_retry(Retry::After(Duration::from_secs(10)));
-            return ended(HostStatus::Failed, failure);
+            // What an earlier attempt did there cannot be asked for.
+            let begun = cx.attempt > 1;
+            let status = if begun { HostStatus::Unknown } else { HostStatus::Failed };
+            return ended(status, failure);
         }
         cx.report(Fact::StepFinished { host: host.clone(), step: Step::Connect, note: None });
         let breaks = dice.chance(faults.lost).then(|| Instant::now() + dice.millis(1..15_000));

@@ -43,7 +43,7 @@ impl Driver {
         if self.book.record_decision(vec![fact]).await? {
             let task = part_task(self.book.state(), number, part, hosts, fence);
             let all = task.hosts.iter().map(|target| target.host.clone()).collect();
-            self.execute(task, all, Vec::new());
+            self.execute(task, all, Vec::new(), self.attempt);
         } else {
             self.give_back_places();
         }
@@ -74,13 +74,22 @@ impl Driver {
         let targets = hosts.iter().map(|host| host.target.clone()).collect();
         let task = part_task(state, number, dispatch.task.clone(), targets, dispatch.fence);
         self.parts.room.take(&state.task, &open);
-        self.execute(task, open, known);
+        // It was handed out before, whatever the queue has counted: a task that was handed back, or whose
+        // queue was lost, begins to count anew, and its executor must not take it for one that is new.
+        self.execute(task, open, known, self.attempt.max(2));
     }
 
-    fn execute(&mut self, task: ReleaseTask, hosts: Vec<HostName>, known: Vec<HostResult>) {
+    fn execute(
+        &mut self,
+        task: ReleaseTask,
+        hosts: Vec<HostName>,
+        known: Vec<HostResult>,
+        attempt: u32,
+    ) {
         let part = task.id.clone();
         let observer = Arc::new(self.progress.of_part(part.clone(), hosts));
         let cx = self.context(part.clone()).with_observer(observer).with_known(known);
+        let cx = cx.with_attempt(attempt);
         self.cancels.insert(part.clone(), cx.cancel.clone());
         let executor = Arc::clone(&self.parts.executor);
         let running = self.running.spawn(async move { execute(&executor, &cx, &task).await });

@@ -15,6 +15,8 @@ pub(super) struct MachineClock {
     start: Instant,
     /// How far it is from the time of the simulation, in microseconds.
     off: watch::Sender<i64>,
+    /// How far it is from that again, always.
+    apart: i64,
 }
 
 /// 2026-01-01T00:00:00Z.
@@ -22,7 +24,12 @@ const BEGINNING: i64 = 1_767_225_600_000_000;
 
 impl MachineClock {
     pub(super) fn new(start: Instant, off: i64) -> Self {
-        Self { start, off: watch::Sender::new(off) }
+        Self { start, off: watch::Sender::new(off), apart: 0 }
+    }
+
+    /// A clock that follows this one, so many microseconds apart.
+    pub(super) fn apart(&self, micros: i64) -> Self {
+        Self { apart: micros, ..self.clone() }
     }
 
     pub(super) fn jump(&self, micros: i64) {
@@ -42,14 +49,14 @@ impl MachineClock {
 
 impl Clock for MachineClock {
     fn now(&self) -> Timestamp {
-        Self::at(self.start, *self.off.borrow())
+        Self::at(self.start, *self.off.borrow() + self.apart)
     }
 
     fn sleep_until(&self, at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        let (start, mut off) = (self.start, self.off.subscribe());
+        let (start, apart, mut off) = (self.start, self.apart, self.off.subscribe());
         Box::pin(async move {
             loop {
-                let left = at.since(Self::at(start, *off.borrow_and_update()));
+                let left = at.since(Self::at(start, *off.borrow_and_update() + apart));
                 if left.is_zero() {
                     return;
                 }

@@ -1,5 +1,6 @@
 //! The history of a run: everything that happened, in the order in which it did.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -79,6 +80,9 @@ impl fmt::Display for Entry {
     }
 }
 
+/// So many things happen in no run, unless it goes round in circles.
+const MOST: usize = 200_000;
+
 /// Writes the history down. Clones write to the same.
 #[derive(Clone, Debug)]
 pub(super) struct History {
@@ -97,7 +101,22 @@ impl History {
 
     pub(super) fn note(&self, what: Happening) {
         let at = u64::try_from(self.start.elapsed().as_millis()).unwrap();
-        self.entries.lock().unwrap().push(Entry { at, what });
+        let mut entries = self.entries.lock().unwrap();
+        entries.push(Entry { at, what });
+        if entries.len() == MOST {
+            entries.iter().for_each(|entry| println!("{entry}"));
+            std::process::abort();
+        }
+    }
+
+    /// The requests to which somebody has said yes or no.
+    pub(super) fn answered(&self) -> BTreeSet<DeploymentId> {
+        let entries = self.entries.lock().unwrap();
+        let answered = entries.iter().filter_map(|entry| match &entry.what {
+            Happening::Acknowledged { id } | Happening::Refused { id, .. } => Some(id.clone()),
+            _ => None,
+        });
+        answered.collect()
     }
 
     pub(super) fn entries(&self) -> Vec<Entry> {

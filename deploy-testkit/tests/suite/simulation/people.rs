@@ -115,6 +115,7 @@ async fn act(world: &Arc<World>, dice: &Dice, id: &DeploymentId, verb: &str) {
     let host = samples::host(usize::try_from(dice.within(1..7)).unwrap());
     let later = world.controls[0].clock.now().plus(dice.millis(0..7_200_000));
     let by = Actor::new("anna", "as the dice say");
+    let to = dice.pick(&[RollbackTarget::LastGood, RollbackTarget::Previous]).clone();
     let doing = async {
         Ok(match verb {
             "cancel" => deployment.cancel(by).await.map(|()| None)?,
@@ -124,10 +125,7 @@ async fn act(world: &Arc<World>, dice: &Dice, id: &DeploymentId, verb: &str) {
             "skip" => deployment.skip(host, by).await.map(|()| None)?,
             "extend" => deployment.extend(later, by).await.map(|()| None)?,
             "retry" => Some(deployment.retry_failed(by).await?),
-            "roll back" => {
-                let to = [RollbackTarget::LastGood, RollbackTarget::Previous];
-                Some(deployment.roll_back(dice.pick(&to).clone(), by).await?)
-            }
+            "roll back" => Some(deployment.roll_back(to.clone(), by).await?),
             "recheck" => deployment.recheck().await.map(|()| None)?,
             _ => {
                 let filed = world.scenario.filed.iter().map(|filed| &filed.request);
@@ -138,7 +136,21 @@ async fn act(world: &Arc<World>, dice: &Dice, id: &DeploymentId, verb: &str) {
             }
         })
     };
-    let answer: Option<Result<Option<Deployment>, NodeError>> = life.of(doing).await;
+    let mut answer: Option<Result<Option<Deployment>, NodeError>> = life.of(doing).await;
+    // What files a deployment is asked for until it is clear whether that is kept.
+    while matches!(verb, "retry" | "roll back")
+        && let Some(Err(NodeError::Storage { .. })) = answer
+    {
+        tokio::time::sleep(dice.millis(500..30_000)).await;
+        let (node, life) = world.control(dice).await;
+        let deployment = node.deployment(id.clone());
+        let by = Actor::new("anna", "asked again");
+        answer = match verb {
+            "retry" => life.of(deployment.retry_failed(by)).await,
+            _ => life.of(deployment.roll_back(to.clone(), by)).await,
+        }
+        .map(|answer| answer.map(Some));
+    }
     let said = match &answer {
         None => "no answer".to_owned(),
         Some(Ok(_)) => "yes".to_owned(),

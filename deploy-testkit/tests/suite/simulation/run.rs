@@ -1,6 +1,6 @@
 //! One run: things break for a while, then everything is mended and has to come to its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,18 +56,11 @@ async fn run(seed: u64, flaw: Option<Flaw>) -> Record {
 
 /// Waits until every request is answered, and every task in every journal is finished.
 async fn until_all_has_ended(world: &World) {
-    let all = world.scenario.filed.len();
+    let filed: BTreeSet<_> =
+        world.scenario.filed.iter().filter_map(|filed| filed.request.id.clone()).collect();
     loop {
         tokio::time::sleep(Duration::from_secs(60)).await;
-        let entries = world.history.entries();
-        let answered = entries.iter().filter(|entry| match &entry.what {
-            Happening::Refused { .. } => true,
-            Happening::Acknowledged { id } => {
-                world.scenario.filed.iter().any(|filed| filed.request.id.as_ref() == Some(id))
-            }
-            _ => false,
-        });
-        if answered.count() < all {
+        if !filed.is_subset(&world.history.answered()) {
             continue;
         }
         let mut open = 0;

@@ -97,12 +97,12 @@ impl Scenario {
         let per_mille = |most| u32::try_from(level(most)).unwrap();
         let levels = Levels {
             link: per_mille(150),
-            fleet: per_mille(150),
+            fleet: per_mille(250),
             disk: per_mille(25),
-            kills: level(40),
+            kills: level(60),
             cuts: level(20),
             jumps: level(6),
-            people: level(80),
+            people: level(200),
         };
         let gate = |_| {
             let shut = |_| (dice.millis(0..2_400_000), dice.millis(10_000..1_200_000));
@@ -170,7 +170,10 @@ fn rollout(dice: &Dice) -> RolloutSpec {
         .with_batches(sizes)
         .with_max_parallel(u32::try_from(dice.within(1..5)).unwrap())
         .with_failures(budget(dice))
-        .with_deadline(dice.millis(300_000..5_400_000));
+        .with_deadline(match dice.chance(250) {
+            true => dice.millis(10_000..200_000),
+            false => dice.millis(300_000..5_400_000),
+        });
     if dice.chance(300) {
         rollout = rollout.with_order(HostOrder::Zone);
     }

@@ -70,6 +70,14 @@ impl World {
         let watcher = history.clone();
         let fleet = ModelFleet::new(&dice, move |event| watcher.note(Happening::Host(event)));
         let link = LossyLink::new(&dice);
+        for project in &scenario.projects {
+            for target in project.targets() {
+                if dice.chance(700) {
+                    let name = samples::project(&project.name);
+                    fleet.serve(&target.host, &name, "before".parse().unwrap());
+                }
+            }
+        }
         match flaw {
             Some(Flaw::Link(flaw)) => link.set_flaw(flaw),
             Some(flaw) => flaw.of_hosts().into_iter().for_each(|flaw| fleet.set_flaw(flaw)),
@@ -84,7 +92,11 @@ impl World {
         let shared = clock();
         let store = disk("control", shared.clone());
         let control = |number| {
-            let clock = if scenario.controls == 1 { shared.clone() } else { clock() };
+            // Nodes that share a queue agree on the time, more or less: one that was far behind would be
+            // given again and again what it puts off.
+            let clock = shared.clone();
+            let apart = i64::try_from(dice.below(600_000)).unwrap() - 300_000;
+            let clock = if scenario.controls == 1 { clock } else { clock.apart(apart) };
             Machine::new(format!("control-{number}"), clock, Arc::clone(&store))
         };
         let agent = |number| {
@@ -216,7 +228,7 @@ impl World {
     pub(super) async fn jumps(&self) {
         let dice = self.dice.fork("jumps");
         let happens = async || {
-            let clocks = self.controls.iter().map(|machine| &machine.clock);
+            let clocks = self.controls.iter().take(1).map(|machine| &machine.clock);
             let clocks: Vec<_> =
                 clocks.chain(self.agents.iter().map(|machine| &machine.clock)).collect();
             let number = usize::try_from(dice.below(clocks.len() as u64)).unwrap();

@@ -27,27 +27,32 @@ pub(super) fn accepted_is_kept(record: &Record) -> Vec<String> {
 /// I1: what a store has said to keep is there in the end, as it was recorded.
 pub(super) fn recorded_stays(record: &Record) -> Vec<String> {
     let mut wrong = Vec::new();
-    let mut removed = BTreeSet::new();
+    let mut kept: BTreeMap<(&str, &TaskId), u64> = BTreeMap::new();
     let mut written: BTreeMap<(&str, &TaskId, u64), &Event> = BTreeMap::new();
-    for entry in record.entries.iter().rev() {
+    for (at, entry) in record.entries.iter().enumerate() {
         match &entry.what {
             Happening::Removed { store, task } => {
-                removed.insert((store, task));
+                kept.remove(&(store.as_str(), task));
+                written.retain(|(of, event, _), _| of != store || *event != task);
             }
             Happening::Recorded { store, events, .. } => {
                 for event in events {
                     let key = (store.as_str(), &event.task, event.sequence.number());
-                    written.entry(key).or_insert(event);
+                    if written.insert(key, event).is_some() {
+                        wrong.push(format!("{key:?} is recorded again {}", record.time(at)));
+                    }
                 }
             }
-            Happening::Kept { store, task, last } if !removed.contains(&(store, task)) => {
-                let events = record.journals[store].get(task).map_or(0, Vec::len) as u64;
-                if events < *last {
-                    let lost = format!("{store}: {task} ends at {events}, and {last} was kept");
-                    wrong.push(lost);
-                }
+            Happening::Kept { store, task, last } => {
+                kept.insert((store, task), *last);
             }
             _ => {}
+        }
+    }
+    for ((store, task), last) in kept {
+        let events = record.journals[store].get(task).map_or(0, Vec::len) as u64;
+        if events < last {
+            wrong.push(format!("{store}: {task} ends at {events}, and {last} was kept"));
         }
     }
     for (store, tasks) in &record.journals {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use deploy_core::Fact;
-use deploy_core::model::{HostStatus, Outcome, ReleaseId};
+use deploy_core::model::{AfterBudget, HostResult, HostStatus, Outcome, ReleaseId};
+use deploy_core::{Event, Fact};
 use deploy_testkit::HostEffect;
 
 use super::super::history::Happening;
@@ -62,6 +62,20 @@ pub(super) fn back_stays_back(record: &Record) -> Vec<String> {
     wrong
 }
 
+/// Says whether a deployment was to be put back, by its budget or by a person.
+fn wanted(events: &[(usize, &Event)]) -> bool {
+    events.iter().any(|(_, event)| match &event.fact {
+        Fact::BudgetPassed { then, .. } => *then == AfterBudget::RollBack,
+        Fact::RollbackRequested { .. } | Fact::DeadlinePassed => true,
+        _ => false,
+    })
+}
+
+/// Says whether a host serves the release, or may.
+fn serves(result: &&HostResult) -> bool {
+    matches!(result.status, HostStatus::Succeeded | HostStatus::Unknown)
+}
+
 /// I10: a deployment that put its hosts back is called rolled back when all of them are, and never a
 /// success; and nothing else is called that.
 pub(super) fn called_by_its_name(record: &Record) -> Vec<String> {
@@ -80,7 +94,9 @@ pub(super) fn called_by_its_name(record: &Record) -> Vec<String> {
         let fits = match (outcome, own) {
             (Outcome::Succeeded, _) => own.is_none() && !undoes,
             (Outcome::RolledBack, Some(batches)) => batches.iter().flatten().all(back),
-            (Outcome::RolledBack, None) => undoes && results.keys().all(|host| back(host)),
+            (Outcome::RolledBack, None) if undoes => results.keys().all(|host| back(host)),
+            // Nothing was left to be put back: those that were done went back by themselves.
+            (Outcome::RolledBack, None) => wanted(&events) && !results.values().any(serves),
             _ => true,
         };
         if !fits {

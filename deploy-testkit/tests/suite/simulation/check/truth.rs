@@ -71,8 +71,8 @@ fn untouched(record: &Record) -> Vec<String> {
         }
         for result in last_results(&events).into_values() {
             let code = result.failure.as_ref().map(|failure| failure.code);
-            let says_so = result.status == HostStatus::NotStarted
-                || matches!(
+            let never = result.status == HostStatus::Failed
+                && matches!(
                     code,
                     Some(
                         FailureCode::AgentUnreachable
@@ -80,6 +80,7 @@ fn untouched(record: &Record) -> Vec<String> {
                             | FailureCode::HostUnreachable
                     )
                 );
+            let says_so = never || result.status == HostStatus::NotStarted;
             if says_so && touched.contains(&(id(&task), result.host.clone())) {
                 let (host, status) = (&result.host, result.status);
                 wrong.push(format!(
