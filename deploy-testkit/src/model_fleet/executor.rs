@@ -52,7 +52,8 @@ impl FleetExecutor {
         cx.report(Fact::StepStarted { host: host.clone(), step: Step::Connect });
         tokio::time::sleep(dice.millis(1..200)).await;
         if cx.cancel.is_cancelled() {
-            return ended(HostStatus::Cancelled, cx.cancel.failure());
+            let status = if cx.attempt > 1 { HostStatus::Unknown } else { HostStatus::Cancelled };
+            return ended(status, cx.cancel.failure());
         }
         let (faults, down) = {
             let state = self.shared.lock();
@@ -61,9 +62,8 @@ impl FleetExecutor {
         if down || dice.chance(faults.unreachable) {
             let failure = Failure::new(FailureCode::HostUnreachable, "no route to the host")
                 .with_retry(Retry::After(Duration::from_secs(10)));
-            // What an earlier attempt did there cannot be asked for.
-            let begun = cx.attempt > 1;
-            let status = if begun { HostStatus::Unknown } else { HostStatus::Failed };
+            // What an earlier attempt did there cannot be found out.
+            let status = if cx.attempt > 1 { HostStatus::Unknown } else { HostStatus::Failed };
             return ended(status, failure);
         }
         cx.report(Fact::StepFinished { host: host.clone(), step: Step::Connect, note: None });
@@ -132,6 +132,13 @@ fn finished(cx: &Context, result: HostResult) -> HostResult {
     result
 }
 
+/// The result of a host that this attempt did not begin with. What an earlier one did there is not known.
+fn not_begun(cx: &Context, target: &Target) -> HostResult {
+    let status = if cx.attempt > 1 { HostStatus::Unknown } else { HostStatus::NotStarted };
+    let host = target.host.clone();
+    HostResult::failed(host.clone(), status, cx.cancel.failure().with_host(host))
+}
+
 #[async_trait]
 impl Executor for FleetExecutor {
     async fn execute(&self, cx: Context, task: ReleaseTask) -> Result<ReleaseReport, ExecuteError> {
@@ -162,11 +169,7 @@ impl Executor for FleetExecutor {
             }
         }
         let result = |(target, result): (&Target, Option<HostResult>)| {
-            result.unwrap_or_else(|| {
-                let host = target.host.clone();
-                let failure = cx.cancel.failure().with_host(host.clone());
-                finished(&cx, HostResult::failed(host, HostStatus::NotStarted, failure))
-            })
+            result.unwrap_or_else(|| finished(&cx, not_begun(&cx, target)))
         };
         Ok(ReleaseReport::new(task.hosts.iter().zip(results).map(result).collect()))
     }
