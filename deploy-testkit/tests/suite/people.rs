@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use deploy_core::model::{Actor, DeploymentId, HostStatus, Outcome};
-use deploy_core::{Clock, Executor, Fact, FailureCode, FnExecutor, NodeError, Phase, Verb};
+use async_trait::async_trait;
+use deploy_core::model::{Actor, DeploymentId, DeploymentRequest, HostStatus, Outcome, TaskId};
+use deploy_core::{
+    Clock, Context, Executor, Fact, FailureCode, FnExecutor, Gate, GateDecision, GateError,
+    NodeError, Phase, QueueAdmin, TaskPlace, Verb,
+};
 use deploy_testkit::{HostScript, samples};
+use tokio::sync::Notify;
 
 use crate::support::{World, count, order, rollout, until};
 
@@ -252,5 +257,47 @@ async fn what_a_person_does_through_another_process_is_heeded() {
     assert_eq!(deployment.state().await.unwrap().phase, Phase::Paused);
     assert_eq!(order(&world), ["d1.0"]);
     other.deployment(deployment.id().clone()).resume(anna()).await.unwrap();
+    assert!(deployment.wait().await.unwrap().succeeded());
+}
+
+/// A gate that answers when the test says so.
+#[derive(Clone, Debug)]
+struct SlowGate {
+    asked: Arc<Notify>,
+    answers: Arc<Notify>,
+}
+
+#[async_trait]
+impl Gate for SlowGate {
+    async fn check(
+        &self,
+        _cx: Context,
+        _deployment: DeploymentId,
+        _request: DeploymentRequest,
+    ) -> Result<GateDecision, GateError> {
+        self.asked.notify_one();
+        self.answers.notified().await;
+        Ok(GateDecision::Open)
+    }
+}
+
+#[tokio::test]
+async fn a_pause_while_the_gates_are_being_asked_keeps_the_rollout_from_beginning() {
+    let world = World::new(2);
+    let gate = SlowGate { asked: Arc::default(), answers: Arc::default() };
+    let node = world.builder().gate(gate.clone()).build().await.unwrap();
+    let deployment = node.submit(rollout("d1", "{}")).await.unwrap();
+    gate.asked.notified().await;
+    deployment.pause(anna()).await.unwrap();
+    gate.answers.notify_one();
+    let id = TaskId::from(deployment.id());
+    let place = async || world.queue.find(id.clone()).await.unwrap();
+    while !matches!(place().await, Some(TaskPlace::Queued { .. })) {
+        tokio::task::yield_now().await;
+    }
+    let state = deployment.state().await.unwrap();
+    assert_eq!((state.phase, state.began), (Phase::Paused, false));
+    deployment.resume(anna()).await.unwrap();
+    gate.answers.notify_one();
     assert!(deployment.wait().await.unwrap().succeeded());
 }

@@ -17,6 +17,7 @@ impl Driver {
         hosts: Vec<Target>,
     ) -> Result<Option<Driven>, JournalError> {
         let mut later = Vec::new();
+        let decided_on = self.book.state().last;
         for hosts in together(hosts) {
             let state = self.book.state();
             let fence = self.parts.fences.next(self.parts.clock.now());
@@ -44,6 +45,9 @@ impl Driver {
             }
         }
         // What somebody recorded meanwhile may be that these hosts go back: then it is decided anew.
+        if self.book.state().last != decided_on {
+            return Ok(None);
+        }
         if self.book.record_decision(later).await? {
             self.looked = Some(self.parts.clock.now());
         }

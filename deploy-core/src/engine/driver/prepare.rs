@@ -83,6 +83,7 @@ impl Driver {
     pub(super) async fn ask_gates(&mut self) -> Result<Option<Driven>, JournalError> {
         let now = self.parts.clock.now();
         if let Subject::Deployment { id, request } = self.book.state().subject.clone() {
+            let decided_on = self.book.state().last;
             let mut answers = Answers::default();
             for gate in self.parts.gates.clone() {
                 let cx = self.context(self.book.state().task.clone());
@@ -92,7 +93,8 @@ impl Driver {
                 let Some(decision) = self.attend(&cancel, asked).await? else {
                     return Ok(Some(self.hand_back()));
                 };
-                if self.book.state().cancel.is_some() {
+                // Somebody who pauses it meanwhile, say, is heeded: it is decided anew.
+                if self.book.state().last != decided_on {
                     return Ok(None);
                 }
                 answers.hear(decision, now.plus(ASK_GATE_AGAIN));
