@@ -8,6 +8,9 @@
 //! | [`FakeVerifier`] | `Verifier` | gives bytes from memory, checked as the contract says |
 //! | [`SshFleet`] | hosts | real sshd's on loopback, which go down, hang, freeze and change their keys as told |
 //! | [`FaultProxy`] | a network | cuts, hangs, delays, slows down and garbles a TCP connection at a given byte |
+//! | [`ModelFleet`] | hosts | in memory, with locks, fencing numbers, marks and hooks; they fail, hang, die and lose connections by the dice |
+//! | [`LossyLink`] | a network | carries an agent's API between nodes in one process; loses, doubles, delays and reorders by the dice |
+//! | [`Dice`] | chance | what a seed repeats |
 //! | [`StaticResolver`] | `AgentResolver` | knows its hosts by heart |
 //! | [`samples`] | | valid values of the model |
 //! | [`queue_conformance!`], [`queue_admin_conformance!`], [`journal_conformance!`], [`connector_conformance!`] | | one named test for each clause of a contract, for a queue, a journal or a connector of yours |

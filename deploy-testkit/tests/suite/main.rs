@@ -13,6 +13,8 @@ mod fakes;
 mod fault_proxy;
 mod line;
 mod looking;
+mod lossy_link;
+mod model_fleet;
 mod people;
 mod plan;
 mod retention;

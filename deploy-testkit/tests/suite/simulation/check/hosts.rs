@@ -98,13 +98,12 @@ pub(super) fn nothing_unrecorded(record: &Record) -> Vec<String> {
                     }
                 }
             }
-            Happening::Host(event) if event.effect == HostEffect::Locked => {
-                if !handed.contains(&(event.task.to_string(), event.host.clone())) {
-                    let (host, task, time) = (&event.host, &event.task, record.time(at));
-                    wrong.push(format!(
-                        "{host} is touched for {task}, which nobody handed out {time}"
-                    ));
-                }
+            Happening::Host(event)
+                if event.effect == HostEffect::Locked
+                    && !handed.contains(&(event.task.to_string(), event.host.clone())) =>
+            {
+                let (host, task, time) = (&event.host, &event.task, record.time(at));
+                wrong.push(format!("{host} is touched for {task}, which nobody handed out {time}"));
             }
             _ => {}
         }

@@ -36,11 +36,10 @@ pub(super) fn back_stays_back(record: &Record) -> Vec<String> {
                             undoing.extend(request.rollback.as_ref().map(|spec| (&spec.of).into()));
                         }
                         Fact::HostFinished { result }
-                            if result.status == HostStatus::RolledBack =>
+                            if result.status == HostStatus::RolledBack
+                                && undoing.contains(&release) =>
                         {
-                            if undoing.contains(&release) {
-                                back.insert((release, result.host.clone()));
-                            }
+                            back.insert((release, result.host.clone()));
                         }
                         _ => {}
                     }
