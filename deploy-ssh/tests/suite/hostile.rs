@@ -1,13 +1,14 @@
 //! Servers that are silent, broken, or none.
 
 use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use deploy_core::model::Endpoint;
 use deploy_core::{CancelToken, ConnectError};
 use deploy_ssh::{Auth, HostKeys, SshConnector, SshConnectorBuilder};
+use socket2::{Domain, Type};
 
 use crate::support::{Sshd, context};
 
@@ -94,6 +95,24 @@ async fn hosts_that_hang_cost_the_others_nothing() {
         hung = hang => panic!("{hung:?}"),
         opened = others => assert!(opened.iter().all(Result::is_ok)),
     }
+}
+
+#[tokio::test]
+async fn a_host_that_takes_no_connection_costs_the_connect_timeout() {
+    // With its queue full the system answers nobody who asks for a connection.
+    let listener = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let short = Duration::from_millis(300);
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, short) {
+        waiting.push(stream);
+    }
+    let connector = builder().login_timeout(Duration::from_secs(1000)).connect_timeout(short);
+    let endpoint = Endpoint::new(&format!("ssh://root@{address}")).unwrap();
+    let error = connector.build().unwrap().open(&context(), &endpoint).await.unwrap_err();
+    assert!(matches!(error, ConnectError::TimedOut { .. }), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
