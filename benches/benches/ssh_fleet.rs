@@ -1,9 +1,13 @@
 //! What does a release on hosts over SSH take, against a shell pipeline as an expert tunes it?
 //!
 //! ```text
-//! cargo bench -p deploy-benches --bench ssh_fleet                 everything
-//! cargo bench -p deploy-benches --bench ssh_fleet -- push 10 1    10 hosts, 1 MiB, alone
-//! cargo bench -p deploy-benches --bench ssh_fleet -- again | distant | hanging | stream
+//! cargo bench -p deploy-benches --bench ssh_fleet     everything, or after `--` one of these alone:
+//!   push 10 1          10 hosts, 1 MiB
+//!   distant 10 1 20    the same, with a round trip of 20 ms
+//!   steps 10 1 20      when each step of ours began, near and with a round trip of 20 ms
+//!   stream 256 0       256 MiB through one connection, with a round trip of 0 ms
+//!   again              a second release of a package that is there
+//!   hanging            one of ten hosts says nothing
 //! ```
 //!
 //! The hosts are sshd's on loopback, so they share the processor with the side that deploys. The floor
@@ -42,12 +46,10 @@ fn main() -> Result<(), AnyError> {
         }
         ["push", hosts, mib] => push(hosts.parse()?, mib.parse()?),
         ["again"] => again(),
-        ["distant"] => distant(10, &[1, 20], ROUND_TRIP),
-        ["distant", hosts, mib] => distant(hosts.parse()?, &[mib.parse()?], ROUND_TRIP),
         ["distant", hosts, mib, trip] => distant(hosts.parse()?, &[mib.parse()?], trip.parse()?),
         ["steps", hosts, mib, trip] => steps(hosts.parse()?, mib.parse()?, trip.parse()?),
         ["hanging"] => hanging(),
-        ["stream"] => streamed(),
+        ["stream", mib, trip] => streamed(mib.parse()?, trip.parse()?),
         [] => {
             for hosts in [1, 10, 50] {
                 push(hosts, 1)?;
@@ -56,7 +58,8 @@ fn main() -> Result<(), AnyError> {
             again()?;
             distant(10, &[1, 20], ROUND_TRIP)?;
             hanging()?;
-            streamed()
+            streamed(256, 0)?;
+            streamed(64, ROUND_TRIP)
         }
         _ => Err("see the first lines of benches/ssh_fleet.rs".into()),
     }
@@ -254,12 +257,16 @@ fn hanging() -> Result<(), AnyError> {
     Ok(())
 }
 
-/// 256 MiB through one connection.
-fn streamed() -> Result<(), AnyError> {
+/// So many MiB through one connection, to a host that is so many milliseconds away.
+fn streamed(mib: u32, trip: u64) -> Result<(), AnyError> {
     let fleet = SshFleet::builder().start(1)?;
+    let between = far_away(&fleet, trip);
+    let host = &fleet.hosts()[0];
+    let far = || host.through(between[0].address());
+    let endpoint = if trip > 0 { far() } else { host.endpoint() };
     let directory = tempfile::tempdir()?;
     let (mut floors, mut ours) = (Vec::new(), Vec::new());
-    let bench = stream::Stream::new(&fleet, directory.path(), 256)?;
+    let bench = stream::Stream::new(&fleet, endpoint, directory.path(), mib.into())?;
     for round in 0..=5 {
         let floor = cost::timed("sh".as_ref(), &bench.floor_words())?.0;
         let cost = cost::timed(&std::env::current_exe()?, &bench.words())?.0;
@@ -269,9 +276,11 @@ fn streamed() -> Result<(), AnyError> {
         }
     }
     let (floor, ours) = (middle(&floors), middle(&ours));
-    println!("256 MiB through one connection, 5 rounds in turn, medians:");
+    println!(
+        "{mib} MiB through one connection, {trip} ms there and back, 5 rounds in turn, medians:"
+    );
     for (name, cost) in [("cat | ssh", floor), ("ours", ours)] {
-        let speed = 256.0 / cost.wall;
+        let speed = f64::from(mib) / cost.wall;
         println!("  {name}: {speed:.0} MiB/s, {:.3} s of processor", cost.processor);
     }
     println!("  ratio of the speeds: {:.2}", floor.wall / ours.wall);

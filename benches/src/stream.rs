@@ -22,12 +22,18 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Writes a file of so many MiB that nothing makes smaller.
+    /// Writes a file of so many MiB that nothing makes smaller, for the first host of a fleet, which is
+    /// reached by an endpoint.
     ///
     /// # Errors
     ///
     /// When it cannot be written.
-    pub fn new(fleet: &SshFleet, directory: &Path, mib: u64) -> Result<Self, AnyError> {
+    pub fn new(
+        fleet: &SshFleet,
+        endpoint: Endpoint,
+        directory: &Path,
+        mib: u64,
+    ) -> Result<Self, AnyError> {
         let (file, pins) = (directory.join("bytes"), directory.join("pins"));
         let mut random = std::fs::File::open("/dev/urandom")?.take(mib << 20);
         std::io::copy(&mut random, &mut std::fs::File::create(&file)?)?;
@@ -38,7 +44,7 @@ impl Stream {
             pins,
             identity: fleet.identity().to_owned(),
             known_hosts: fleet.known_hosts().to_owned(),
-            endpoint: host.endpoint(),
+            endpoint,
         })
     }
 
@@ -82,12 +88,10 @@ pub async fn run(file: &str, endpoint: &str, pins: &str, identity: &str) -> Resu
     let mut file = std::fs::File::open(file)?;
     let feeding = tokio::task::spawn_blocking(move || -> Result<(), AnyError> {
         loop {
-            let mut chunk = vec![0; 256 * 1024];
-            let read = file.read(&mut chunk)?;
-            if read == 0 {
+            let mut chunk = Vec::with_capacity(256 * 1024);
+            if file.by_ref().take(256 * 1024).read_to_end(&mut chunk)? == 0 {
                 return Ok(());
             }
-            chunk.truncate(read);
             to.blocking_write(chunk)?;
         }
     });

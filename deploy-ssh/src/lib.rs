@@ -80,6 +80,8 @@
 //! - **Signals are told as the shell tells them**: a script that itself exits with 128 and the number of a signal is
 //!   told as ended by that signal.
 //! - **Terminals, certificates, GSSAPI, security keys, SSH 1**: none of them.
+//! - **Keys of RSA that this crate cannot see into** — those of an agent, and encrypted ones in PEM — sign with SHA-2
+//!   for every server that says that it takes that (RFC 8308), as OpenSSH's does since 7.2. Older ones may get SHA-1.
 //! - **Idle sessions stay open**: while no command runs in a session nothing of it is read, so a server that asks
 //!   for signs of life (`ClientAliveInterval`) closes it in time. The next command then says so, and
 //!   [`SessionError::retry`](deploy_core::SessionError::retry) to try a new session.

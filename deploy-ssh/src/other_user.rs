@@ -28,8 +28,8 @@ impl Become {
     }
 
     /// Runs commands as `user` by `su`, which asks root for nothing. Everybody else needs the
-    /// [password](Self::with_password) of that user, and a `su` that reads it from standard input: those
-    /// of util-linux and busybox do, those of the BSDs want a terminal.
+    /// [password](Self::with_password) of that user, and a `su` that reads it from standard input: that of
+    /// util-linux does, those of the BSDs want a terminal.
     #[must_use]
     pub fn su(user: impl Into<String>) -> Self {
         Self { by: Program::Su, user: user.into(), password: None }

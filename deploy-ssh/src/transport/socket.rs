@@ -36,3 +36,23 @@ fn prepare(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nonblocking(true)?;
     Ok(stream)
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    #[test]
+    fn a_connection_waits_for_no_delay_and_ends_with_its_peer() {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let stream = prepare(socket.into()).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().unwrap() && socket.nonblocking().unwrap());
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNANSWERED));
+        assert!(socket.keepalive().unwrap());
+        let silence = socket.tcp_keepalive_time().unwrap()
+            + socket.tcp_keepalive_interval().unwrap() * socket.tcp_keepalive_retries().unwrap();
+        assert_eq!(silence, UNANSWERED);
+    }
+}

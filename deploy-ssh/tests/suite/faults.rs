@@ -204,21 +204,30 @@ async fn killed_in(step: Step) {
     assert_whole(&fleet, &site, &results[0]).await;
 }
 
-#[tokio::test]
-async fn an_sshd_killed_in_any_step_leaves_the_host_whole() {
-    for step in [
-        Step::Connect,
-        Step::Lock,
-        Step::Transfer,
-        Step::Verify,
-        Step::Unpack,
-        Step::BeforeSwitch,
-        Step::Switch,
-        Step::AfterSwitch,
-        Step::Prune,
-    ] {
-        killed_in(step).await;
-    }
+/// A test for each step.
+macro_rules! an_sshd_killed_in {
+    ($($name:ident: $step:ident,)*) => {
+        mod an_sshd_killed_leaves_the_host_whole {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::killed_in(deploy_core::Step::$step).await;
+                }
+            )*
+        }
+    };
+}
+
+an_sshd_killed_in! {
+    while_it_connects: Connect,
+    while_it_locks: Lock,
+    while_the_package_is_sent: Transfer,
+    while_the_package_is_verified: Verify,
+    while_the_package_is_unpacked: Unpack,
+    in_a_hook_before_the_switch: BeforeSwitch,
+    while_it_switches: Switch,
+    in_a_hook_after_the_switch: AfterSwitch,
+    while_it_prunes: Prune,
 }
 
 #[tokio::test]

@@ -1,13 +1,14 @@
 //! Servers that are silent, broken, or none.
 
-use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use deploy_core::model::Endpoint;
 use deploy_core::{CancelToken, ConnectError};
 use deploy_ssh::{Auth, HostKeys, SshConnector, SshConnectorBuilder};
+use socket2::{Domain, Type};
 
 use crate::support::{Sshd, context};
 
@@ -71,6 +72,79 @@ async fn what_is_no_ssh_server_is_unreachable() {
     }
 }
 
+/// What a real server says before anything is encrypted: its banner, and its offer of algorithms.
+fn greeting() -> Vec<u8> {
+    let sshd = Sshd::start();
+    let mut stream = TcpStream::connect(sshd.address).unwrap();
+    stream.write_all(b"SSH-2.0-test\r\n").unwrap();
+    let mut said = Vec::new();
+    let mut stream = std::io::BufReader::new(stream);
+    stream.read_until(b'\n', &mut said).unwrap();
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    let mut packet = vec![0; u32::from_be_bytes(length) as usize];
+    stream.read_exact(&mut packet).unwrap();
+    [said, length.to_vec(), packet].concat()
+}
+
+/// Messages of every type with bytes that mean nothing, and packets whose lengths cannot be.
+fn garbage() -> Vec<Vec<u8>> {
+    let mut state = 0x2545_f491_u32;
+    let mut noise = |length: usize| -> Vec<u8> {
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state.to_le_bytes()[1]
+        };
+        (0..length).map(|_| next()).collect()
+    };
+    let packet =
+        |body: Vec<u8>| [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], &body].concat();
+    let mut all = Vec::new();
+    for kind in 0..=255_u8 {
+        let length = 12 + 8 * usize::from(kind % 40);
+        all.push(packet([&[4, kind][..], &noise(length - 2)].concat()));
+    }
+    for length in [0_u32, 1, 4, 5, 34_999, 40_001, 0x7fff_ffff, u32::MAX - 3, u32::MAX] {
+        all.push([&length.to_be_bytes()[..], &noise(64)].concat());
+    }
+    // An answer to the exchange of keys in form, whose public point is zero; and floods.
+    let parts = [&b"\0\0\0\x0bssh-ed25519\0\0\0 "[..], &[7; 32]].concat();
+    let string = |part: &[u8]| packet(part.to_vec());
+    let answer = [string(&parts), string(&[0; 32]), string(&[0; 83])].concat();
+    all.push(packet([&[6, 31][..], &answer, &[0; 6]].concat()));
+    for kind in [2, 4, 7] {
+        all.push(packet([&[4, kind][..], &noise(1000)].concat()).repeat(2000));
+    }
+    all
+}
+
+#[tokio::test]
+async fn nothing_that_a_server_says_before_it_has_proved_who_it_is_does_harm() {
+    let (greeting, garbage) = (greeting(), garbage());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = Endpoint::new(&format!("ssh://u@{}", listener.local_addr().unwrap())).unwrap();
+    let number = garbage.len();
+    assert!(number > 200);
+    std::thread::spawn(move || {
+        for said in garbage {
+            let mut stream = listener.accept().unwrap().0;
+            // Its banner asks for ours, and what it offers for the exchange of keys.
+            let _ = stream.write_all(&[&greeting[..], &said].concat());
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            std::thread::spawn(move || std::io::copy(&mut stream, &mut std::io::sink()));
+        }
+    });
+    let connector = builder().login_timeout(Duration::from_secs(1000)).build().unwrap();
+    for number in 0..number {
+        let error = connector.open(&context(), &endpoint).await.unwrap_err();
+        let typed =
+            matches!(error, ConnectError::Unreachable { .. } | ConnectError::Rejected { .. });
+        assert!(typed, "{number}: {error:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_port_where_nobody_listens_is_unreachable_after_its_retries() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -94,6 +168,24 @@ async fn hosts_that_hang_cost_the_others_nothing() {
         hung = hang => panic!("{hung:?}"),
         opened = others => assert!(opened.iter().all(Result::is_ok)),
     }
+}
+
+#[tokio::test]
+async fn a_host_that_takes_no_connection_costs_the_connect_timeout() {
+    // With its queue full the system answers nobody who asks for a connection.
+    let listener = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let short = Duration::from_millis(300);
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, short) {
+        waiting.push(stream);
+    }
+    let connector = builder().login_timeout(Duration::from_secs(1000)).connect_timeout(short);
+    let endpoint = Endpoint::new(&format!("ssh://root@{address}")).unwrap();
+    let error = connector.build().unwrap().open(&context(), &endpoint).await.unwrap_err();
+    assert!(matches!(error, ConnectError::TimedOut { .. }), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use std::path::Path;
 use deploy_core::model::{HostName, Target};
 use deploy_core::{ConnectError, Connector, Exit, Inventory};
 use deploy_ssh::{KnownHosts, LocalUser, SshFaultKind, SshHosts, SshOptions, SshUnusable};
+use deploy_testkit::{FleetUser, SshFleet};
 use tempfile::TempDir;
 
 use crate::support::{Sshd, context, run};
@@ -61,6 +62,29 @@ async fn a_host_is_reached_as_its_inventory_says_and_no_other() {
     assert!(matches!(other, ConnectError::Unsupported { .. }), "{other}");
     assert_eq!(hosts.known_keys(&name("web-1")), Some(&["ssh-ed25519".to_owned()][..]));
     assert_eq!(hosts.known_keys(&name("web-2")), None);
+}
+
+#[tokio::test]
+async fn scripts_run_as_whom_the_table_says() {
+    let deployer = FleetUser::new("deployer").with_password("one").with_sudo("ALL=(app:app) ALL");
+    let app = FleetUser::new("app").with_password("two");
+    let fleet = SshFleet::builder().user(deployer).user(app).start(1).unwrap();
+    fs::write(fleet.directory().join("one"), "one\n").unwrap();
+    fs::write(fleet.directory().join("two"), "two\n").unwrap();
+    let endpoint = fleet.hosts()[0].endpoint_as("deployer").to_string();
+    // sudo asks for the password of the user who logs in, su for that of the other one.
+    for other in
+        ["sudo = \"app\"\nsudo_password_file = \"one\"", "su = \"app\"\nsu_password_file = \"two\""]
+    {
+        let table =
+            format!("[ssh]\nidentity = \"identity\"\nknown_hosts = \"known_hosts\"\n{other}\n");
+        let inventory = inventory(fleet.directory(), &[("web-1", &endpoint)], &table);
+        let hosts = SshHosts::of(&inventory, &SshOptions::new()).unwrap();
+        let session = hosts.connect(context(), target(&inventory, "web-1")).await.unwrap();
+        let ran = run(&*session, "id -un; cat", b"in".to_vec()).await;
+        assert_eq!(ran.exit.as_ref().unwrap(), &Exit::Exited(0), "{ran:?}");
+        assert_eq!(ran.text(), "app\nin", "{other}");
+    }
 }
 
 #[tokio::test]
