@@ -39,13 +39,15 @@ pub struct MemoryQueue {
 #[derive(Debug, Default)]
 struct Records(HashMap<u64, TaskRecord>);
 
-impl Keeper for Records {
+impl Records {
     fn keep(&mut self, change: Change) {
         if let Change::Goes { order } = change {
             self.0.remove(&order);
         }
     }
+}
 
+impl Keeper for Records {
     fn note(&mut self, _change: Change) {}
 
     fn flush(&mut self) {}

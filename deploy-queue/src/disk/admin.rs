@@ -5,7 +5,6 @@ use deploy_core::model::{TaskId, Timestamp};
 use deploy_core::{DeadLetter, QueueAdmin, QueueError, QueueStatistics, TaskPlace};
 
 use super::store::DiskStore;
-use crate::desk::Keeper;
 use crate::ledger::{Change, Ledger};
 
 impl DiskStore {

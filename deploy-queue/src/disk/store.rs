@@ -22,7 +22,7 @@ use super::rows::{self, TASKS};
 use super::shared::Shared;
 use super::writer::Writer;
 use crate::config::QueueConfig;
-use crate::desk::{Desk, Keeper};
+use crate::desk::Desk;
 use crate::failpoint::fail_point;
 use crate::ledger::{Fingerprint, Ledger};
 

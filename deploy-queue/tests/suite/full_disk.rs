@@ -5,9 +5,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deploy_core::{Journal, JournalError, JournalQuery, Queue, QueueAdmin, QueueError, TaskRecord};
-use deploy_queue::{DiskStore, QueueConfig, StoreError};
+use deploy_core::{
+    Journal, JournalError, JournalQuery, Pushed, Queue, QueueAdmin, QueueError, TaskRecord,
+};
+use deploy_queue::{DiskStore, OpenError, QueueConfig, StoreError};
 use deploy_testkit::samples;
+
+use crate::harness::Volume;
 
 /// Names the store to the child, whose files may not grow beyond a megabyte.
 const STORE: &str = "DEPLOY_QUEUE_FULL_STORE";
@@ -78,4 +82,42 @@ async fn a_full_disk_stops_the_store_and_loses_nothing() {
     let there = store.statistics().await.unwrap().ready;
     // The push that failed may be there: whether it was made is open.
     assert!(there == kept || there == kept + 1, "{there} of {kept}");
+}
+
+#[tokio::test]
+async fn a_file_system_without_room_stops_the_store_until_there_is_some() {
+    let volume = Volume::new();
+    let (path, ballast) = (volume.path().join("store"), volume.path().join("ballast"));
+    let room = volume.room();
+    let store = open(&path).await;
+    // What is left is filled by the database and the log soon.
+    std::fs::write(&ballast, vec![7; usize::try_from(room - 12 * 1024 * 1024).unwrap()]).unwrap();
+    let task = |number: u64| {
+        let id = samples::task_id(&format!("task-{number}"));
+        TaskRecord::new(id, "work", vec![7; 100_000])
+    };
+    let mut kept = 0;
+    let failed = loop {
+        match store.push(task(kept)).await {
+            Ok(_) => kept += 1,
+            failed => break failed,
+        }
+    };
+    assert_stopped(failed);
+    assert_stopped(store.statistics().await);
+    drop(store);
+    // Opening needs some room as well, and says so when there is none.
+    match DiskStore::open(&path, QueueConfig::new()).await {
+        Ok(store) => store.close().await,
+        Err(error) => assert!(matches!(error, OpenError::Full { .. }), "{error:?}"),
+    }
+    std::fs::remove_file(ballast).unwrap();
+    let store = open(&path).await;
+    let there = store.statistics().await.unwrap().ready;
+    println!("kept {kept} tasks in {room} bytes with ballast");
+    assert!(kept > 10 && (there == kept || there == kept + 1), "{there} of {kept}");
+    for number in 0..kept {
+        assert_eq!(store.push(task(number)).await.unwrap(), Pushed::Known);
+    }
+    assert_eq!(store.push(task(kept + 1)).await.unwrap(), Pushed::New);
 }
