@@ -70,11 +70,7 @@ impl QueueConfig {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        Limits {
-            capacity: self.capacity,
-            max_payload: self.max_payload,
-            backoff: self.backoff,
-        }
+        Limits { capacity: self.capacity, max_payload: self.max_payload, backoff: self.backoff }
     }
 }
 

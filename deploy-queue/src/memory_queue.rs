@@ -40,9 +40,10 @@ pub struct MemoryQueue {
 struct Records(HashMap<u64, TaskRecord>);
 
 impl Records {
-    fn keep(&mut self, change: Change) {
+    /// Keeps what became of a task: only one that is gone changes anything here.
+    fn keep(&mut self, change: &Change) {
         if let Change::Goes { order } = change {
-            self.0.remove(&order);
+            self.0.remove(order);
         }
     }
 }
@@ -80,7 +81,7 @@ impl MemoryQueue {
         self.desk.with(|ledger, records, now| {
             let change = work(ledger, now);
             let changed = change.is_some();
-            change.into_iter().for_each(|change| records.keep(change));
+            change.iter().for_each(|change| records.keep(change));
             changed
         })
     }
@@ -123,7 +124,7 @@ impl Queue for MemoryQueue {
 
     async fn settle(&self, token: LeaseToken, settlement: Settlement) -> Result<(), QueueError> {
         self.desk.with(|ledger, records, now| {
-            records.keep(ledger.settle(&token, settlement, now)?);
+            records.keep(&ledger.settle(&token, settlement, now)?);
             Ok(())
         })?
     }

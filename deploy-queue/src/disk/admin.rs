@@ -16,7 +16,7 @@ impl DiskStore {
         self.keep(|ledger, outbox, now| {
             let change = work(ledger, now);
             let changed = change.is_some();
-            change.into_iter().for_each(|change| outbox.keep(change));
+            change.iter().for_each(|change| outbox.keep(change));
             Ok(changed)
         })
         .await

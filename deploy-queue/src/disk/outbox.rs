@@ -55,10 +55,10 @@ impl Outbox {
     }
 
     /// Puts in the row of what became of a task.
-    pub(super) fn keep(&mut self, change: Change) {
+    pub(super) fn keep(&mut self, change: &Change) {
         match change {
-            Change::Goes { order } => self.rows.push(Row::Gone { order }),
-            Change::Waits { .. } | Change::Dies { .. } => self.put_state(&change),
+            Change::Goes { order } => self.rows.push(Row::Gone { order: *order }),
+            Change::Waits { .. } | Change::Dies { .. } => self.put_state(change),
         }
         self.urgent += 1;
     }

@@ -148,7 +148,7 @@ impl DiskStore {
             |rows| {
                 let settled = self.shared.desk.with(|ledger, outbox, now| {
                     let change = ledger.settle(&token, settlement, now)?;
-                    outbox.keep(change);
+                    outbox.keep(&change);
                     rows.into_iter().for_each(|row| outbox.put(row));
                     Ok(outbox.send())
                 });
@@ -312,7 +312,7 @@ impl Queue for DiskStore {
     async fn settle(&self, token: LeaseToken, settlement: Settlement) -> Result<(), QueueError> {
         self.keep(|ledger, outbox, now| {
             let change = ledger.settle(&token, settlement, now)?;
-            outbox.keep(change);
+            outbox.keep(&change);
             Ok(())
         })
         .await

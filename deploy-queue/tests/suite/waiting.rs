@@ -1,9 +1,9 @@
 //! Who waits is woken by what they wait for, and by nothing else: nobody polls.
 
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use deploy_core::{Clock, Journal, Queue, Sequence, TaskRecord};
@@ -20,15 +20,15 @@ const MOST: u32 = 3;
 
 /// How often a future is looked at that has nothing to do for an hour of tokio's paused clock, which
 /// passes at once when nobody wakes.
-async fn looks<T: std::fmt::Debug>(future: impl Future<Output = T>) -> u32 {
-    let (looks, mut future) = (Cell::new(0), pin!(future));
+async fn looks<T: std::fmt::Debug>(future: impl Future<Output = T> + Send) -> u32 {
+    let (looks, mut future) = (AtomicU32::new(0), pin!(future));
     let counted = poll_fn(|context| {
-        looks.set(looks.get() + 1);
+        looks.fetch_add(1, Ordering::Relaxed);
         future.as_mut().poll(context)
     });
     let ended = tokio::time::timeout(HOUR, counted).await;
     assert!(ended.is_err(), "there was nothing to wait for: {ended:?}");
-    looks.get()
+    looks.into_inner()
 }
 
 fn config(clock: &VirtualClock) -> QueueConfig {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deploy_core::model::{TaskId, Timestamp};
 use deploy_core::{
-    Claim, Clock, DeadLetter, Failure, FailureCode, LeaseToken, Pushed, Queue, QueueAdmin, QueueError, QueueStatistics,
-    Settlement, TaskPlace, TaskRecord,
+    Claim, Clock, DeadLetter, Failure, FailureCode, LeaseToken, Pushed, Queue, QueueAdmin,
+    QueueError, QueueStatistics, Settlement, TaskPlace, TaskRecord,
 };
 use deploy_queue::{MemoryQueue, QueueConfig};
 use deploy_testkit::VirtualClock;
