@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use deploy_core::model::Timestamp;
-use deploy_core::{Failure, FailureCode, LeaseToken, QueueError, Settlement, TaskRecord};
+use deploy_core::{LeaseToken, QueueError, TaskRecord};
 use proptest::prelude::*;
 
 use super::{Change, Fingerprint, Ledger, Limits};
 use crate::config::Backoff;
 use reference::{
-    CAPACITY, Command, KINDS, MAX_PAYLOAD, Reference, Simple, assert_backs_off, command, task_id,
+    CAPACITY, Command, KINDS, MAX_PAYLOAD, Reference, Simple, assert_backs_off, command,
+    settlement, task_id,
 };
 
 #[path = "../../tests/suite/model_reference.rs"]
@@ -134,15 +135,8 @@ impl Pair {
 
     fn settle(&mut self, claim: usize, how: u8, seconds: u64) {
         let (token, now) = (self.token(claim), self.now);
-        let failure = Failure::new(FailureCode::HostFailed, "broken");
         let until = self.later(seconds);
-        let settlement = match how {
-            0 => Settlement::Done,
-            1 => Settlement::Retry { after: Some(Duration::from_secs(seconds)), failure },
-            2 => Settlement::Defer { until },
-            3 => Settlement::Retry { after: None, failure },
-            _ => Settlement::Dead { failure },
-        };
+        let settlement = settlement(how, seconds, until);
         let settled = self.ledger.settle(&token, settlement, now);
         let Some(simple) = self.reference.leased(&token) else {
             assert!(matches!(settled, Err(QueueError::LeaseLost { .. })));

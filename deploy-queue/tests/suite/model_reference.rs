@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use deploy_core::model::{TaskId, Timestamp};
-use deploy_core::{LeaseToken, QueueStatistics, TaskPlace, TaskRecord};
+use deploy_core::{
+    Failure, FailureCode, LeaseToken, QueueStatistics, Settlement, TaskPlace, TaskRecord,
+};
 use proptest::prelude::*;
 
 pub(crate) const KINDS: [&str; 3] = ["stone", "paper", "scissors"];
@@ -144,6 +146,19 @@ impl Reference {
             }
         }
         statistics
+    }
+}
+
+/// What a worker says of its task: done, to be tried again after a pause of its own or the queue's, put
+/// off, or dead.
+pub(crate) fn settlement(how: u8, seconds: u64, until: Timestamp) -> Settlement {
+    let failure = Failure::new(FailureCode::HostFailed, "broken");
+    match how {
+        0 => Settlement::Done,
+        1 => Settlement::Retry { after: Some(Duration::from_secs(seconds)), failure },
+        2 => Settlement::Defer { until },
+        3 => Settlement::Retry { after: None, failure },
+        _ => Settlement::Dead { failure },
     }
 }
 
