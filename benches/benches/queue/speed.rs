@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use deploy_benches::process::median;
+use deploy_benches::process::{cpu_time, median};
 use deploy_queue::DiskStore;
 
 use crate::load::{self, DONE, PAYLOAD};
@@ -59,21 +59,29 @@ impl Kind {
         }
     }
 
-    /// Runs the load once, with as many tasks in the store afterwards as before.
+    /// Runs the load once, with as many tasks in the store afterwards as before. Gives how often it was
+    /// done in a second, and the microseconds of processor time that each took, the load's included.
     async fn ours(
         &self,
         options: &Options,
         store: &Arc<DiskStore>,
         prefix: &str,
-    ) -> Result<f64, AnyError> {
+    ) -> Result<(f64, f64), AnyError> {
         let count = self.count(options);
-        if self.pushes {
-            let speed = load::push(store, prefix, self.parties, count).await?;
-            load::work(store, 40, count).await?;
-            return Ok(speed);
+        if !self.pushes {
+            load::fill(store, prefix, count).await?;
         }
-        load::fill(store, prefix, count).await?;
-        load::work(store, self.parties, count).await
+        let before = cpu_time()?;
+        let speed = if self.pushes {
+            load::push(store, prefix, self.parties, count).await?
+        } else {
+            load::work(store, self.parties, count).await?
+        };
+        let each = (cpu_time()? - before).as_secs_f64() * 1e6 / count as f64;
+        if self.pushes {
+            load::work(store, 40, count).await?;
+        }
+        Ok((speed, each))
     }
 }
 
@@ -87,7 +95,7 @@ pub(crate) async fn speed(options: &Options) -> Result<(), AnyError> {
     for round in 0..ROUNDS {
         for (number, (kind, (floor, ours))) in KINDS.iter().zip(&mut figures).enumerate() {
             floor.push(kind.floor(options, directory.path()).await?);
-            ours.push(kind.ours(options, &store, &format!("speed-{round}-{number}")).await?);
+            ours.push(kind.ours(options, &store, &format!("speed-{round}-{number}")).await?.0);
         }
     }
     println!("an almost empty queue, {ROUNDS} rounds in turn, medians:");
@@ -124,14 +132,20 @@ pub(crate) async fn queued(options: &Options) -> Result<(), AnyError> {
     }
     println!("{QUEUED:?} tasks queued, {ROUNDS} rounds in turn, medians (aim 0.8 of the first):");
     for (kind, figures) in KINDS.iter().zip(figures) {
-        let [few, many, most] = figures.map(median);
-        let (name, of_many, of_most) = (kind.name, many / few, most / few);
-        println!(
-            "  {name:27} {few:7.0}/s, {many:7.0}/s ({of_many:.2}), {most:7.0}/s ({of_most:.2})"
-        );
+        let speeds = figures.each_ref().map(|all| median(all.iter().map(|(s, _)| *s).collect()));
+        let each = figures.map(|all| median(all.into_iter().map(|(_, each)| each).collect()));
+        println!("  {}", kind.name);
+        print(speeds, "a second");
+        print(each, "µs of processor time for each");
     }
     for store in stores {
         store.close().await;
     }
     Ok(())
+}
+
+/// Prints three figures, and the last two beside the first.
+fn print([few, many, most]: [f64; 3], what: &str) {
+    let (of_many, of_most) = (many / few, most / few);
+    println!("    {few:7.0}, {many:7.0} ({of_many:.2}), {most:7.0} ({of_most:.2}) {what}");
 }
