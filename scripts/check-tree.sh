@@ -23,6 +23,15 @@ count=$(tree -p deploy-core | wc -l)
 count=$(tree -p deploy-core -p deploy-queue -p deploy-http | wc -l)
 [ "$count" -le 190 ] || fail "core, queue and http together have at most 190 crates, but $count"
 
+# A queue in memory brings no store along, and neither of both builds C.
+foreign=$(tree -p deploy-queue --no-default-features | grep -E '^(redb|crc32fast|rustix) ' || true)
+[ -z "$foreign" ] || fail "deploy-queue needs these for its disk alone, but has them without: $foreign"
+for features in --no-default-features --all-features; do
+    foreign=$(tree -e normal,build -p deploy-queue "$features" | grep -E '^(cc|cmake|bindgen|[a-z0-9-]+-sys) ' |
+        grep -vE '^linux-raw-sys ' || true)
+    [ -z "$foreign" ] || fail "deploy-queue $features builds no C, but depends on: $foreign"
+done
+
 # The quick start needs no OpenSSL.
 foreign=$(tree -p deploy-examples | grep -E '^(ssh2|openssl-sys|libssh2-sys) ' || true)
 [ -z "$foreign" ] || fail "the examples need the feature ssh for these, but have them without: $foreign"

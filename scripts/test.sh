@@ -52,6 +52,8 @@ if [ "$mode" = all ]; then
     for crate in deploy-core deploy-queue deploy-http deploy-ssh deploy-testkit; do
         cargo clippy -q -p "$crate" --lib --locked -- -D warnings
     done
+    # A queue in memory alone.
+    cargo clippy -q -p deploy-queue --lib --no-default-features --locked -- -D warnings
     cargo clippy -q -p deploy-examples --all-targets --locked -- -D warnings
     say "docs"
     RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps --features "$features" --locked

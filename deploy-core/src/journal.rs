@@ -27,8 +27,9 @@ use crate::summary::TaskSummary;
 /// 4. `follow` is `read` that waits until there is at least one event to give. A task that is not
 ///    there yet, or not any more, is waited for.
 /// 5. `list` gives the tasks that match, those accepted last first; of equals the one with the larger
-///    id comes first; so many at most as the query's `limit` says, 100 when it is not set. A page after a task that is not there is empty. A task whose first event is not
-///    one that accepts a task is not listed.
+///    id comes first; so many at most as the query's `limit` says, 100 when it is not set. A page after
+///    a task that is not there is empty. A task whose first event is not one that accepts a task is not
+///    listed.
 /// 6. `remove` forgets a task and all its events.
 ///
 /// # Cancellation
@@ -39,7 +40,13 @@ use crate::summary::TaskSummary;
 /// # Concurrency
 ///
 /// All methods may be called at once from any number of tasks. Two appends with the same number:
-/// one is kept, the other is a conflict.
+/// one is kept, the other is a conflict. Nothing here assumes that all callers are in one process.
+///
+/// # Implementing
+///
+/// deploy-testkit has one test for each clause: `deploy_testkit::journal_conformance!`, and
+/// `durable_journal_conformance!` for what a durable journal keeps. `MemoryJournal` of deploy-queue is
+/// the smallest one that passes.
 #[cfg_attr(
     not(any(test, feature = "mock")),
     diagnostic::on_unimplemented(
@@ -50,7 +57,7 @@ use crate::summary::TaskSummary;
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Journal: fmt::Debug + Send + Sync + 'static {
-    /// Records events of one task.
+    /// Records events of one task, all of them or none. No events are recorded without an error.
     ///
     /// # Errors
     ///

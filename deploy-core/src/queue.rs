@@ -26,7 +26,10 @@ use crate::task::TaskRecord;
 ///    that has been due the longest.
 /// 6. `claim` waits, without polling, until there is something to claim.
 /// 7. `renew` and `settle` of a lease that has ended change nothing: [`QueueError::LeaseLost`].
-/// 8. [`Settlement::Done`] removes the task, [`Settlement::Dead`] sets it aside with its failure.
+/// 8. [`Settlement::Done`] removes the task, [`Settlement::Dead`] sets it aside with its failure. A
+///    queue does neither by itself, however often a task was attempted: the worker that has it sees the
+///    attempt, and says when that is enough. Otherwise a deployment could vanish with nobody to record
+///    its end.
 /// 9. Attempts count claims. [`Settlement::Defer`] takes its attempt back. A queue may count the
 ///    attempts of a process that was killed right after its claims once less.
 /// 10. A queue holds a limited number of tasks, the dead ones included, of a limited size. A new task
@@ -44,7 +47,9 @@ use crate::task::TaskRecord;
 ///
 /// # Implementing
 ///
-/// deploy-testkit has one test for each clause: `deploy_testkit::queue_conformance!`.
+/// deploy-testkit has one test for each clause: `deploy_testkit::queue_conformance!`,
+/// `queue_limits_conformance!` for clause 10, and `durable_queue_conformance!` for what a durable queue
+/// keeps. `MemoryQueue` of deploy-queue is the smallest one that passes.
 #[cfg_attr(
     not(any(test, feature = "mock")),
     diagnostic::on_unimplemented(
@@ -57,17 +62,25 @@ use crate::task::TaskRecord;
 pub trait Queue: fmt::Debug + Send + Sync + 'static {
     /// Adds a task.
     ///
+    /// # Behavior
+    ///
+    /// Doing it again with the same task changes nothing, wherever that is by then: waiting, claimed or
+    /// dead. One that was done is forgotten, and is taken as new.
+    ///
     /// # Errors
     ///
     /// `Conflict`, `Full`, `TooLarge`, `Storage`, `Closed`.
     async fn push(&self, task: TaskRecord) -> Result<Pushed, QueueError>;
 
     /// Waits for a task of one of the `kinds` (of any kind when there are none) and leases it for
-    /// `lease` to the worker of that name.
+    /// `lease` to the worker of that name, which is for people: two workers may have the same.
     ///
     /// # Errors
     ///
     /// `Storage`, `Closed`.
+    ///
+    /// Cancel safety: a dropped call has claimed nothing, or gives the task back at once, and then it was
+    /// no attempt.
     async fn claim(
         &self,
         worker: String,
@@ -75,7 +88,7 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
         lease: Duration,
     ) -> Result<Claim, QueueError>;
 
-    /// Lets a lease last for `lease` from now.
+    /// Lets a lease last for `lease` from now: a worker's sign of life, sent several times a lease.
     ///
     /// # Errors
     ///
@@ -120,6 +133,9 @@ pub trait QueueAdmin: fmt::Debug + Send + Sync + 'static {
     async fn find(&self, id: TaskId) -> Result<Option<TaskPlace>, QueueError>;
 
     /// Removes a task that is not claimed. Says whether there was one.
+    ///
+    /// A deployment is cancelled at its node, and not here: the node would queue it again when it
+    /// starts the next time.
     ///
     /// # Errors
     ///

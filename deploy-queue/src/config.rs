@@ -19,9 +19,6 @@ pub struct QueueConfig {
     pub max_payload: u64,
     /// How long a task that is to be tried again waits when nobody says how long.
     pub backoff: Backoff,
-    /// After how many attempts a task whose lease was not renewed in time is set aside; never by
-    /// default, because a worker that was restarted is no fault of its task.
-    pub max_attempts: Option<u32>,
     /// What tells the time; the machine's clock by default.
     pub clock: Arc<dyn Clock>,
 }
@@ -32,7 +29,6 @@ impl Default for QueueConfig {
             capacity: 1_000_000,
             max_payload: 1024 * 1024,
             backoff: Backoff::default(),
-            max_attempts: None,
             clock: Arc::new(SystemClock::new()),
         }
     }
@@ -66,16 +62,6 @@ impl QueueConfig {
         self
     }
 
-    /// Sets after how many attempts a task whose lease ran out is set aside.
-    ///
-    /// Not for the queue of a node of deploy-core, which is not told of it: the node counts attempts
-    /// itself, and ends a task with a failure that everybody sees (`max_attempts` of its builder).
-    #[must_use]
-    pub fn with_max_attempts(mut self, attempts: u32) -> Self {
-        self.max_attempts = Some(attempts);
-        self
-    }
-
     /// Sets what tells the time.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -84,12 +70,7 @@ impl QueueConfig {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        Limits {
-            capacity: self.capacity,
-            max_payload: self.max_payload,
-            backoff: self.backoff,
-            max_attempts: self.max_attempts,
-        }
+        Limits { capacity: self.capacity, max_payload: self.max_payload, backoff: self.backoff }
     }
 }
 

@@ -16,9 +16,6 @@ mod schedule_test;
 
 /// Whoever keeps the tasks of a ledger. Called under the desk's lock, in the order of the changes.
 pub(crate) trait Keeper {
-    /// Keeps a change.
-    fn keep(&mut self, change: Change);
-
     /// Keeps how often a task was claimed, at its leisure.
     fn note(&mut self, change: Change);
 
@@ -76,9 +73,7 @@ impl<K: Keeper> Desk<K> {
         }
         let now = self.clock.now();
         let state = &mut *state;
-        for change in state.ledger.tick(now) {
-            state.keeper.keep(change);
-        }
+        state.ledger.tick(now);
         let answer = work(&mut state.ledger, &mut state.keeper, now);
         state.hand_out(now);
         state.keeper.flush();

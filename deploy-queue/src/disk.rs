@@ -1,8 +1,10 @@
 //! Tasks and facts in one directory on disk.
 
 mod admin;
+mod cards;
 mod cause;
 mod compact;
+mod content;
 mod directory;
 mod error;
 mod journal;

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use deploy_core::model::{TaskId, Timestamp};
-use deploy_core::{Failure, FailureCode, LeaseToken, QueueError, Settlement};
+use deploy_core::{Failure, LeaseToken, QueueError, Settlement};
 
 use crate::config::Backoff;
 pub(crate) use entry::{Change, Death, Fingerprint, Leased};
@@ -33,7 +33,6 @@ pub(crate) struct Limits {
     pub(crate) capacity: u64,
     pub(crate) max_payload: u64,
     pub(crate) backoff: Backoff,
-    pub(crate) max_attempts: Option<u32>,
 }
 
 /// What a queue knows of its tasks.
@@ -70,24 +69,16 @@ impl Ledger {
     }
 
     /// Lets time pass: what has come due can be claimed, and leases that were not renewed end.
-    pub(crate) fn tick(&mut self, now: Timestamp) -> Vec<Change> {
+    ///
+    /// Nobody has to keep that: a claimed task is kept as it waits once its lease has ended.
+    pub(crate) fn tick(&mut self, now: Timestamp) {
         self.tick_delayed(now);
-        let mut changes = Vec::new();
         while let Some(&(until, order)) = self.leases.first()
             && until <= now
         {
-            let attempts = self.tasks.get(&order).map_or(0, |entry| entry.attempts);
-            if self.limits.max_attempts.is_some_and(|most| attempts >= most) {
-                let message =
-                    format!("the lease of attempt {attempts} ran out, and it was the last");
-                let failure = Failure::new(FailureCode::TimedOut, message);
-                changes.extend(self.set_aside(order, failure, now));
-            } else {
-                self.end_lease(order);
-                self.wait(order, None, now);
-            }
+            self.end_lease(order);
+            self.wait(order, None, now);
         }
-        changes
     }
 
     fn tick_delayed(&mut self, now: Timestamp) {

@@ -10,7 +10,19 @@
 //!
 //! All keep the contracts of [`Queue`](deploy_core::Queue),
 //! [`QueueAdmin`](deploy_core::QueueAdmin) and [`Journal`](deploy_core::Journal), clause by clause:
-//! the suites of deploy-testkit run against each of them, and can run against yours.
+//! the suites of deploy-testkit run against each of them, and can run against yours. You implement
+//! nothing, unless your queue is a broker or a database that you have already.
+//!
+//! ```text
+//!  push, settle, append                                      claim, follow
+//!        │                                                        ▲
+//!        ▼                                                        │ once it is on disk
+//!  index of the tasks, leases, who waits ── rows ──► one thread writes what came meanwhile:
+//!                                                    store.log, one fdatasync for all
+//!                                                         │ every 8 MiB
+//!                                                         ▼
+//!                                                    store.redb
+//! ```
 //!
 //! # Quick start
 //!
@@ -47,9 +59,13 @@
 //! - What was acknowledged is synced. A commit is one record appended to a log, and one `fdatasync`;
 //!   calls that are made at the same time share it.
 //! - A task is given to a worker only once its push is on disk.
+//! - A settlement and the events of its task can be one commit: `DiskStore::settle_with`.
 //! - Every page is checked when the store is opened, and every row when it is read. Damage is named
 //!   and stops the store; it is never repaired into an empty or a shorter one. What cannot be opened
 //!   stays as it was, unless the database finds damage in the middle of a repair.
+//! - A task is never set aside by the queue itself, however often it was attempted: only the worker
+//!   that has it says so. One that failed comes back after a pause that doubles each time, apart from
+//!   others that failed with it ([`Backoff`]).
 //! - After a failed write every call ends with an error until the store is opened again.
 //! - One process at a time has the store open; a second one is told which.
 //! - The size on disk is that of what lives in the store: room is used again, and given back when
@@ -62,6 +78,8 @@
 //!   the settlement leaves the task to the next one.
 //! - Leases follow the clock they are given. One that jumps ahead ends them early; the token of a
 //!   lease that ended is refused.
+//! - The attempt of a worker that kills its process within 100 ms of the claim may not be counted,
+//!   unless it recorded something.
 //! - A damaged store has to be restored from a backup: there is one copy.
 //! - Damage to the very last commit goes unnoticed when the machine loses power within 200 ms after
 //!   it: it looks like a commit that was cut off before it was acknowledged. `FORMAT.md` says why.
@@ -74,7 +92,8 @@
 //!
 //! The index of the tasks is in memory, about 250 bytes for each; payloads and events are on disk.
 //! Opening reads the database twice, first to check its pages and then for the index, and takes time
-//! in proportion. `benches/RESULTS.md` of the repository has figures.
+//! in proportion. `benches/RESULTS.md` of the repository has figures, also of the faults that the store
+//! was put through.
 
 mod catalog;
 mod config;

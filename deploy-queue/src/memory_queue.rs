@@ -39,13 +39,16 @@ pub struct MemoryQueue {
 #[derive(Debug, Default)]
 struct Records(HashMap<u64, TaskRecord>);
 
-impl Keeper for Records {
-    fn keep(&mut self, change: Change) {
+impl Records {
+    /// Keeps what became of a task: only one that is gone changes anything here.
+    fn keep(&mut self, change: &Change) {
         if let Change::Goes { order } = change {
-            self.0.remove(&order);
+            self.0.remove(order);
         }
     }
+}
 
+impl Keeper for Records {
     fn note(&mut self, _change: Change) {}
 
     fn flush(&mut self) {}
@@ -78,7 +81,7 @@ impl MemoryQueue {
         self.desk.with(|ledger, records, now| {
             let change = work(ledger, now);
             let changed = change.is_some();
-            change.into_iter().for_each(|change| records.keep(change));
+            change.iter().for_each(|change| records.keep(change));
             changed
         })
     }
@@ -121,7 +124,7 @@ impl Queue for MemoryQueue {
 
     async fn settle(&self, token: LeaseToken, settlement: Settlement) -> Result<(), QueueError> {
         self.desk.with(|ledger, records, now| {
-            records.keep(ledger.settle(&token, settlement, now)?);
+            records.keep(&ledger.settle(&token, settlement, now)?);
             Ok(())
         })?
     }

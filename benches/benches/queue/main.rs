@@ -1,7 +1,7 @@
 //! What does the queue on disk cost beside a file that is appended to and synced?
 //!
 //! ```text
-//! cargo bench -p deploy-benches --bench queue [-- [--quick] [--directory PATH] [PART]...]
+//! cargo bench -p deploy-benches --bench queue [-- [--quick] [--slow] [--directory PATH] [PART]...]
 //! ```
 //!
 //! The floor is a file on the same disk that grows by records of 1 KiB, each synced (`fdatasync`) before
@@ -10,15 +10,20 @@
 //! compared. A claim writes nothing, so the floor of claim and settlement is a record of 32 bytes.
 //!
 //! Parts, all of them by default: `speed` (push and work on an almost empty queue), `queued` (the same
-//! with 1,000, 100,000 and 1,000,000 tasks queued), `wake` (from push to claim by an idle worker),
+//! with 1,000, 100,000 and 1,000,000 tasks queued, beside each other), `wake` (from push to claim by an idle worker),
 //! `size` (a million tasks: disk, memory, time to open), `idle` (processor time of an open store).
-//! `--quick` does a tenth of the work in each round.
+//! `--quick` does a tenth of the work in each round. `--slow` lets every sync take 2 ms more, those of
+//! the floor as well: the bench then runs under strace, which holds each back as it returns, and nothing
+//! else.
 
 mod floor;
 mod load;
-mod parts;
+mod size;
+mod speed;
+mod wake;
 
 use std::path::PathBuf;
+use std::process::Command;
 
 pub(crate) type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -27,6 +32,8 @@ pub(crate) type AnyError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Options {
     /// Does a tenth of the work in each round.
     quick: bool,
+    /// Runs under strace, where every sync takes longer.
+    slow: bool,
     /// Where the files are made.
     directory: PathBuf,
     parts: Vec<String>,
@@ -37,13 +44,15 @@ pub(crate) struct Options {
 impl Options {
     fn read() -> Result<Self, AnyError> {
         let directory = std::env::temp_dir();
-        let mut options = Self { quick: false, directory, parts: Vec::new(), open: None };
+        let parts = Vec::new();
+        let mut options = Self { quick: false, slow: false, directory, parts, open: None };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             match word.as_str() {
                 // Said by cargo to every bench.
                 "--bench" => {}
                 "--quick" => options.quick = true,
+                "--slow" => options.slow = true,
                 "--directory" => options.directory = words.next().ok_or("which directory?")?.into(),
                 "--open" => options.open = Some(words.next().ok_or("which store?")?.into()),
                 "speed" | "queued" | "wake" | "size" | "idle" => options.parts.push(word),
@@ -68,27 +77,46 @@ impl Options {
     }
 }
 
+/// Says to the bench that strace is around it.
+const SLOWED: &str = "DEPLOY_BENCH_SLOWED";
+
+/// Runs the bench once more, under strace, which adds 2 ms to each sync.
+fn run_slowed() -> Result<(), AnyError> {
+    let status = Command::new("strace")
+        .args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"])
+        .args(["-e", "inject=fsync,fdatasync:delay_exit=2000"])
+        .arg(std::env::current_exe()?)
+        .args(std::env::args_os().skip(1))
+        .env(SLOWED, "1")
+        .status()
+        .map_err(|error| format!("{error}; `apt-get install strace` provides strace"))?;
+    if status.success() { Ok(()) } else { Err(format!("strace ended with {status}").into()) }
+}
+
 fn main() -> Result<(), AnyError> {
     let options = Options::read()?;
+    if options.slow && std::env::var_os(SLOWED).is_none() {
+        return run_slowed();
+    }
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         if let Some(store) = &options.open {
-            return parts::open(store).await;
+            return size::open(store).await;
         }
         if options.wants("speed") {
-            parts::speed(&options).await?;
+            speed::speed(&options).await?;
         }
         if options.wants("queued") {
-            parts::queued(&options).await?;
+            speed::queued(&options).await?;
         }
         if options.wants("wake") {
-            parts::wake(&options).await?;
+            wake::wake(&options).await?;
         }
         if options.wants("size") {
-            parts::size(&options).await?;
+            size::size(&options).await?;
         }
         if options.wants("idle") {
-            parts::idle(&options).await?;
+            size::idle(&options).await?;
         }
         Ok(())
     })

@@ -1,12 +1,13 @@
 //! What operators do with the tasks of a store.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use deploy_core::model::{TaskId, Timestamp};
 use deploy_core::{DeadLetter, QueueAdmin, QueueError, QueueStatistics, TaskPlace};
 
 use super::store::DiskStore;
-use crate::desk::Keeper;
-use crate::ledger::{Change, Ledger};
+use crate::ledger::{Change, DeadTask, Ledger};
 
 impl DiskStore {
     /// Keeps what a method of the ledger did to a task, if anything.
@@ -17,7 +18,7 @@ impl DiskStore {
         self.keep(|ledger, outbox, now| {
             let change = work(ledger, now);
             let changed = change.is_some();
-            change.into_iter().for_each(|change| outbox.keep(change));
+            change.iter().for_each(|change| outbox.keep(change));
             Ok(changed)
         })
         .await
@@ -41,11 +42,17 @@ impl QueueAdmin for DiskStore {
     ) -> Result<Vec<DeadLetter>, QueueError> {
         // The letters' contents are read after the commits that brought them there.
         let dead = self.keep(|ledger, _, _| Ok(ledger.dead(after.as_ref(), limit))).await?;
-        let letter = |(order, attempts, death): crate::ledger::DeadTask| {
-            let task = self.task(order)?;
+        let shared = Arc::clone(&self.shared);
+        let letter = move |(order, attempts, death): DeadTask| {
+            let task = shared.task(order)?;
             Ok(task.map(|task| DeadLetter::new(task, attempts, death.failure, death.at)))
         };
-        dead.into_iter().filter_map(|dead| letter(dead).transpose()).collect()
+        // There may be many.
+        let read = tokio::task::spawn_blocking(move || {
+            dead.into_iter().filter_map(|dead| letter(dead).transpose()).collect()
+        });
+        // The closure does not panic, and is not aborted: only a runtime that ends cuts it off.
+        read.await.unwrap_or(Err(QueueError::Closed))
     }
 
     async fn replay(&self, id: TaskId) -> Result<bool, QueueError> {

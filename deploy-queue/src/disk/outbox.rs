@@ -54,6 +54,15 @@ impl Outbox {
         self.urgent += 1;
     }
 
+    /// Puts in the row of what became of a task.
+    pub(super) fn keep(&mut self, change: &Change) {
+        match change {
+            Change::Goes { order } => self.rows.push(Row::Gone { order: *order }),
+            Change::Waits { .. } | Change::Dies { .. } => self.put_state(change),
+        }
+        self.urgent += 1;
+    }
+
     /// Sends the rows on their way; the answer comes when they, and all before them, are on disk.
     pub(super) fn send(&mut self) -> Answer {
         let (answer, answered) = oneshot::channel();
@@ -86,14 +95,6 @@ impl Outbox {
 }
 
 impl Keeper for Outbox {
-    fn keep(&mut self, change: Change) {
-        match change {
-            Change::Goes { order } => self.rows.push(Row::Gone { order }),
-            Change::Waits { .. } | Change::Dies { .. } => self.put_state(&change),
-        }
-        self.urgent += 1;
-    }
-
     fn note(&mut self, change: Change) {
         self.put_state(&change);
     }

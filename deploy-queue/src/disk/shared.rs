@@ -1,6 +1,5 @@
 //! What the callers of a store and its writer share.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
@@ -9,6 +8,7 @@ use deploy_core::{JournalError, QueueError, Sequence};
 use redb::Database;
 use tokio::sync::watch;
 
+use super::cards::{Cards, Changed};
 use super::error::StoreError;
 use super::outbox::{Answer, Outbox};
 use super::pending::Pending;
@@ -33,20 +33,6 @@ pub(super) struct Shared {
     database: RwLock<Option<Database>>,
 }
 
-/// The journal's catalog as it is on disk, and what is on the way there.
-#[derive(Debug)]
-struct Cards {
-    kept: Catalog,
-    /// The cards that tasks will have, `None` for those that will be gone, with the number of the
-    /// change.
-    coming: HashMap<TaskId, (u64, Option<Card>)>,
-    changes: u64,
-    /// How often the events of a task were removed.
-    removals: u64,
-    outbox: Outbox,
-    closed: bool,
-}
-
 impl Shared {
     pub(super) fn new(
         desk: Desk<Outbox>,
@@ -55,13 +41,11 @@ impl Shared {
         durable: u64,
         database: Database,
     ) -> Self {
-        let (coming, closed) = (HashMap::new(), false);
-        let cards = Cards { kept: catalog, coming, changes: 0, removals: 0, outbox, closed };
         Self {
             desk,
             followers: Followers::default(),
             durable: watch::Sender::new(Some(durable)),
-            cards: Mutex::new(cards),
+            cards: Mutex::new(Cards::new(catalog, outbox)),
             failure: OnceLock::new(),
             pending: RwLock::default(),
             database: RwLock::new(Some(database)),
@@ -192,7 +176,7 @@ impl Shared {
     pub(super) fn change_card(
         &self,
         task: &TaskId,
-        change: impl FnOnce(Option<Card>) -> Result<Option<(Option<Card>, Vec<Row>)>, JournalError>,
+        change: impl FnOnce(Option<Card>) -> Changed,
     ) -> Result<Option<Answer>, JournalError> {
         let mut cards = self.cards()?;
         let Some(rows) = cards.change(task, change)? else {
@@ -206,18 +190,15 @@ impl Shared {
     pub(super) fn change_card_with<R, E: From<JournalError>>(
         &self,
         task: &TaskId,
-        change: impl FnOnce(Option<Card>) -> Result<Option<(Option<Card>, Vec<Row>)>, JournalError>,
+        change: impl FnOnce(Option<Card>) -> Changed,
         send: impl FnOnce(Vec<Row>) -> Result<R, E>,
     ) -> Result<R, E> {
         let mut cards = self.cards()?;
-        let before = cards.coming.get(task).cloned();
+        let before = cards.coming(task);
         let rows = cards.change(task, change)?.unwrap_or_default();
         let sent = send(rows);
         if sent.is_err() {
-            match before {
-                Some(before) => drop(cards.coming.insert(task.clone(), before)),
-                None => drop(cards.coming.remove(task)),
-            }
+            cards.take_back(task, before);
         }
         sent
     }
@@ -258,42 +239,5 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Cards> {
         // Nothing below panics while it holds the lock.
         self.cards.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Cards {
-    /// Computes the card that a task will have, and the rows that say so.
-    fn change(
-        &mut self,
-        task: &TaskId,
-        change: impl FnOnce(Option<Card>) -> Result<Option<(Option<Card>, Vec<Row>)>, JournalError>,
-    ) -> Result<Option<Vec<Row>>, JournalError> {
-        let card = match self.coming.get(task) {
-            Some((_, card)) => card.clone(),
-            None => self.kept.card(task).cloned(),
-        };
-        let Some((card, mut rows)) = change(card)? else {
-            return Ok(None);
-        };
-        self.changes += 1;
-        let change = self.changes;
-        self.coming.insert(task.clone(), (change, card.clone()));
-        let task = task.clone();
-        rows.push(Row::Card { task, change, card });
-        Ok(Some(rows))
-    }
-
-    /// Notes that a card is on disk, or gone from there.
-    fn record(&mut self, task: &TaskId, change: u64, card: Option<Card>) {
-        if self.coming.get(task).is_some_and(|(last, _)| *last == change) {
-            self.coming.remove(task);
-        }
-        match card {
-            Some(card) => self.kept.put(task.clone(), card),
-            None => {
-                self.removals += 1;
-                self.kept.remove(task);
-            }
-        }
     }
 }

@@ -9,20 +9,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deploy_core::model::{TaskId, Timestamp};
 use deploy_core::{Claim, Event, LeaseToken, Pushed, Queue, QueueError, Settlement, TaskRecord};
-use redb::ReadableDatabase;
 use tokio::sync::oneshot;
 
 use super::directory::Directory;
-use super::error::{OpenError, SettleError, StoreError};
+use super::error::{OpenError, SettleError};
 use super::load;
 use super::mark::Mark;
 use super::outbox::{Answer, Message, Outbox};
 use super::row::Row;
-use super::rows::{self, TASKS};
+use super::rows;
 use super::shared::Shared;
 use super::writer::Writer;
 use crate::config::QueueConfig;
-use crate::desk::{Desk, Keeper};
+use crate::desk::Desk;
 use crate::failpoint::fail_point;
 use crate::ledger::{Fingerprint, Ledger};
 
@@ -68,7 +67,9 @@ impl DiskStore {
     ///
     /// # Errors
     ///
-    /// Every variant of [`OpenError`].
+    /// Every variant of [`OpenError`]. What is there stays as it was.
+    ///
+    /// Cancel safety: a dropped call goes on by itself, and closes the store once it is open.
     pub async fn open(path: impl AsRef<Path>, config: QueueConfig) -> Result<Self, OpenError> {
         let owned = path.as_ref().to_owned();
         let opened = tokio::task::spawn_blocking(move || Self::open_now(&owned, config)).await;
@@ -120,6 +121,8 @@ impl DiskStore {
 
     /// Closes the store: what was asked before is done, everything else ends with `Closed`, and the
     /// directory can be opened again. Dropping the store does the same, and blocks for it.
+    ///
+    /// Cancel safety: a dropped call closes the store all the same.
     pub async fn close(&self) {
         let (closed, answer) = oneshot::channel();
         if self.messages.send(Message::Close(closed)).is_ok() {
@@ -128,11 +131,18 @@ impl DiskStore {
         }
     }
 
-    /// Ends a lease and records events of the same task, in one commit: both are kept or neither.
+    /// Ends a lease and records events, in one commit: both are kept or neither.
+    ///
+    /// # Behavior
+    ///
+    /// The events belong to one task, as those of an [append](deploy_core::Journal::append) do; it is
+    /// that of the lease as a rule, and need not be. Without events it is a [settlement](Queue::settle).
     ///
     /// # Errors
     ///
     /// What [`Queue::settle`] and [`Journal::append`](deploy_core::Journal::append) say.
+    ///
+    /// Cancel safety: a dropped call leaves it open whether both were kept; never one of them alone.
     pub async fn settle_with(
         &self,
         token: LeaseToken,
@@ -148,7 +158,7 @@ impl DiskStore {
             |rows| {
                 let settled = self.shared.desk.with(|ledger, outbox, now| {
                     let change = ledger.settle(&token, settlement, now)?;
-                    outbox.keep(change);
+                    outbox.keep(&change);
                     rows.into_iter().for_each(|row| outbox.put(row));
                     Ok(outbox.send())
                 });
@@ -163,8 +173,8 @@ impl DiskStore {
     ///
     /// # Behavior
     ///
-    /// Like [`push`](Queue::push) of one after the other, with one answer for each. When one is
-    /// refused, none is added.
+    /// Like [`push`](Queue::push) of one after the other, with one answer for each, in their order. When
+    /// one is refused, none is added.
     ///
     /// # Errors
     ///
@@ -223,33 +233,6 @@ impl DiskStore {
         seen.map_err(|error| self.shared.explain(error))
     }
 
-    /// Reads the content of a task; `None` when somebody has ended it meanwhile.
-    pub(super) fn task(&self, order: u64) -> Result<Option<TaskRecord>, QueueError> {
-        let pending = self.shared.pending(|pending| {
-            pending.task(order).map(|row| rows::decode_task(order, row).map(|(task, _)| task))
-        });
-        if let Some(task) = pending {
-            return Ok(Some(task.map_err(|failure| self.shared.fail(failure))?));
-        }
-        let read = self.shared.read(|database| {
-            let transaction = database.begin_read().map_err(StoreError::database)?;
-            let tasks = transaction.open_table(TASKS).map_err(StoreError::database)?;
-            let row = tasks.get(order).map_err(StoreError::database)?;
-            match row {
-                Some(row) => Ok(Some(rows::decode_task(order, row.value())?.0)),
-                None => Ok(None),
-            }
-        });
-        let what = format!("the row {order} of the table tasks, which is gone,");
-        match read? {
-            None => Err(QueueError::Closed),
-            Some(Some(task)) => Ok(Some(task)),
-            // The ledger forgets a task before its row goes.
-            Some(None) if !self.look(|ledger, _| ledger.has(order))? => Ok(None),
-            Some(None) => Err(self.shared.fail(StoreError::Corrupt { what }).into()),
-        }
-    }
-
     async fn answered(&self, answer: Answer) -> Result<(), QueueError> {
         match answer.await {
             Ok(result) => Ok(result?),
@@ -296,7 +279,7 @@ impl Queue for DiskStore {
             let held = held.map_err(|error| self.shared.explain(error))?;
             // A worker must not begin what a power loss could still undo.
             self.shared.until_durable(held.order()).await?;
-            let Some(task) = self.task(held.order())? else {
+            let Some(task) = self.shared.task(held.order())? else {
                 // The lease ran out meanwhile, and another worker has done it.
                 continue;
             };
@@ -312,7 +295,7 @@ impl Queue for DiskStore {
     async fn settle(&self, token: LeaseToken, settlement: Settlement) -> Result<(), QueueError> {
         self.keep(|ledger, outbox, now| {
             let change = ledger.settle(&token, settlement, now)?;
-            outbox.keep(change);
+            outbox.keep(&change);
             Ok(())
         })
         .await

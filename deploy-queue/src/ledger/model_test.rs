@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use deploy_core::model::Timestamp;
-use deploy_core::{Failure, FailureCode, LeaseToken, QueueError, Settlement, TaskRecord};
+use deploy_core::{LeaseToken, QueueError, TaskRecord};
 use proptest::prelude::*;
 
 use super::{Change, Fingerprint, Ledger, Limits};
 use crate::config::Backoff;
 use reference::{
-    CAPACITY, Command, KINDS, MAX_ATTEMPTS, MAX_PAYLOAD, Reference, Simple, command, task_id,
+    CAPACITY, Command, KINDS, MAX_PAYLOAD, Reference, Simple, assert_backs_off, command,
+    settlement, task_id,
 };
 
 #[path = "../../tests/suite/model_reference.rs"]
@@ -19,7 +20,6 @@ const LIMITS: Limits = Limits {
     capacity: CAPACITY,
     max_payload: MAX_PAYLOAD,
     backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(300) },
-    max_attempts: Some(MAX_ATTEMPTS),
 };
 
 /// Both queues, the time, and the tokens that were given out.
@@ -135,14 +135,8 @@ impl Pair {
 
     fn settle(&mut self, claim: usize, how: u8, seconds: u64) {
         let (token, now) = (self.token(claim), self.now);
-        let failure = Failure::new(FailureCode::HostFailed, "broken");
         let until = self.later(seconds);
-        let settlement = match how {
-            0 => Settlement::Done,
-            1 => Settlement::Retry { after: Some(Duration::from_secs(seconds)), failure },
-            2 => Settlement::Defer { until },
-            _ => Settlement::Dead { failure },
-        };
+        let settlement = settlement(how, seconds, until);
         let settled = self.ledger.settle(&token, settlement, now);
         let Some(simple) = self.reference.leased(&token) else {
             assert!(matches!(settled, Err(QueueError::LeaseLost { .. })));
@@ -159,7 +153,11 @@ impl Pair {
                 simple.due = until;
                 assert_eq!((due, attempts), (until, simple.attempts));
             }
-            (_, Change::Dies { .. }) => simple.dead = true,
+            (3, Change::Waits { due, .. }) => {
+                assert_backs_off(simple.attempts, due.since(now));
+                simple.due = due;
+            }
+            (4, Change::Dies { .. }) => simple.dead = true,
             (how, change) => panic!("{how} {change:?}"),
         }
     }
@@ -177,8 +175,15 @@ impl Pair {
     }
 }
 
+/// How many cases there are; `DEPLOY_QUEUE_MODEL_CASES` says another number.
+fn cases() -> ProptestConfig {
+    let cases = std::env::var("DEPLOY_QUEUE_MODEL_CASES");
+    let cases = cases.map_or(1000, |number| number.parse().unwrap());
+    ProptestConfig { cases, failure_persistence: None, ..Default::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn the_ledger_answers_as_the_simple_queue(

@@ -14,32 +14,16 @@ impl Ledger {
         now: Timestamp,
     ) -> Option<Change> {
         let order = self.order(id)?;
-        let entry = self.tasks.get(&order)?;
-        match entry.place {
-            Place::Ready => self.ready.remove(&entry.kind, entry.key.as_ref(), entry.rank(order)),
-            Place::Delayed => {
-                self.delayed.remove(&(entry.due, order));
-            }
-            Place::Claimed(_) | Place::Dead(_) => return None,
-        }
-        Some(self.wait(order, Some(due), now))
+        self.stop_waiting(order).then(|| self.wait(order, Some(due), now))
     }
 
     /// Removes a task that no worker has.
     pub(crate) fn withdraw(&mut self, id: &TaskId) -> Option<Change> {
         let order = self.order(id)?;
-        let entry = self.tasks.get(&order)?;
-        match entry.place {
-            Place::Ready => self.ready.remove(&entry.kind, entry.key.as_ref(), entry.rank(order)),
-            Place::Delayed => {
-                self.delayed.remove(&(entry.due, order));
-            }
-            Place::Dead(_) => {
-                self.dead.remove(id);
-            }
-            Place::Claimed(_) => return None,
+        if self.stop_waiting(order) || self.dead.remove(id).is_some() {
+            return self.forget(order);
         }
-        self.forget(order)
+        None
     }
 
     /// Makes a dead task due at once, as if it had never been claimed.
@@ -47,5 +31,18 @@ impl Ledger {
         let order = self.dead.remove(id)?;
         self.tasks.get_mut(&order)?.attempts = 0;
         Some(self.wait(order, Some(now), now))
+    }
+
+    /// Takes a task out of those that wait, for its time or for a worker. Says whether it did.
+    fn stop_waiting(&mut self, order: u64) -> bool {
+        let Some(entry) = self.tasks.get(&order) else {
+            return false;
+        };
+        match entry.place {
+            Place::Ready => self.ready.remove(&entry.kind, entry.key.as_ref(), entry.rank(order)),
+            Place::Delayed => drop(self.delayed.remove(&(entry.due, order))),
+            Place::Claimed(_) | Place::Dead(_) => return false,
+        }
+        true
     }
 }

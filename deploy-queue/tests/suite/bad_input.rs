@@ -14,7 +14,7 @@ use deploy_core::{
 use deploy_queue::{DiskStore, OpenError, QueueConfig, SettleError};
 use deploy_testkit::{VirtualClock, samples};
 
-use crate::harness::{Book, Job, Plan};
+use crate::harness::{Book, Job, Plan, Volume};
 
 async fn open(path: &Path) -> Result<DiskStore, OpenError> {
     DiskStore::open(path, QueueConfig::new().with_clock(Arc::new(VirtualClock::new()))).await
@@ -152,25 +152,69 @@ async fn child_without_rights() {
     assert!(matches!(opened, Err(OpenError::ReadOnly { .. })), "{opened:?}");
 }
 
-#[test]
-fn a_directory_that_cannot_be_written_is_named() {
+/// Somebody without rights opens a directory, and is told so.
+fn assert_forbidden(directory: &Path) {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
-    let directory = tempfile::tempdir().unwrap();
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o555)).unwrap();
     // Rights do not bind root, so the child is somebody else then. A copy is run, since the build
     // directory may be out of that one's reach.
     let program = tempfile::Builder::new().tempfile().unwrap().into_temp_path();
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let before = tree(directory);
     let mut child = std::process::Command::new(&program);
     child.args(["bad_input::child_without_rights", "--exact"]);
-    child.env(FORBIDDEN, directory.path());
+    child.env(FORBIDDEN, directory);
     if rustix::process::geteuid().is_root() {
         child.uid(65534).gid(65534);
     }
     let output = child.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    assert_eq!(tree(directory), before);
+}
+
+/// Takes the right to write from a directory and its files, or also that to read them.
+fn forbid(directory: &Path, files: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    for entry in fs::read_dir(directory).unwrap() {
+        let mode = fs::Permissions::from_mode(files);
+        fs::set_permissions(entry.unwrap().path(), mode).unwrap();
+    }
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o555)).unwrap();
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    forbid(directory.path(), 0o444);
+    assert_forbidden(directory.path());
+    for files in [0o444, 0o600] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path()).await.unwrap();
+        store.push(task("a", 10)).await.unwrap();
+        store.close().await;
+        forbid(directory.path(), files);
+        if files == 0o444 || rustix::process::geteuid().is_root() {
+            assert_forbidden(directory.path());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_on_a_disk_that_is_mounted_to_be_read_is_named_and_stays_as_it_was() {
+    let volume = Volume::new();
+    let path = volume.path().join("store");
+    let store = open(&path).await.unwrap();
+    store.push(task("a", 10)).await.unwrap();
+    store.close().await;
+    let before = tree(&path);
+    volume.remount("ro");
+    let opened = open(&path).await;
+    assert!(matches!(opened, Err(OpenError::ReadOnly { .. })), "{opened:?}");
+    let opened = open(&volume.path().join("another")).await;
+    assert!(matches!(opened, Err(OpenError::ReadOnly { .. })), "{opened:?}");
+    assert_eq!(tree(&path), before);
+    volume.remount("rw");
+    assert_eq!(open(&path).await.unwrap().statistics().await.unwrap().ready, 1);
 }

@@ -3,7 +3,7 @@
 //! The files of a store are found by looking into its directory: nothing here knows what they are,
 //! but for the lock, whose text is for people.
 
-mod bench;
+pub(crate) mod bench;
 
 use std::fs;
 

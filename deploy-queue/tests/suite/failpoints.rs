@@ -7,42 +7,45 @@ use crate::harness::{Book, Job, Plan, Tally, check, scratch};
 /// How often a point of the writer is passed before something happens there.
 const TIMES: [u32; 3] = [1, 2, 9];
 
+/// Runs a plan in which something happens at a point, in a new store or in one that was there, and
+/// checks what it leaves. Says whether it came by the point.
+fn run(plan: Plan, point: (&str, u32), action: &str, existing: bool, tally: &mut Tally) -> bool {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let directory = scratch();
+    let store = directory.path().join("store");
+    if existing {
+        runtime.block_on(async {
+            let made = DiskStore::open(&store, QueueConfig::new()).await.unwrap();
+            made.close().await;
+        });
+    }
+    let mut book = Book::default();
+    let job = Job::new(&store, plan, 1).with_fail_point(point.0, point.1, action);
+    let noise = job.run(&mut book);
+    tally.cycles += 1;
+    let bad = tally.bad();
+    if let Err(error) = runtime.block_on(check(&store, &mut book, tally)) {
+        tally.lost += 1;
+        tally.fault(format!("the store does not open: {error:?}"));
+    }
+    if tally.bad() > bad {
+        tally.fault(format!("all that at {point:?}: {noise:?}"));
+    }
+    // An abort is seen by what was not said any more.
+    noise.iter().any(|line| line.contains("the fail point")) || book.said("again") == 0
+}
+
 /// Lets something happen at each point, in a new store and in one that was there.
 fn at_each_point(action: &str) -> Tally {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut tally = Tally::default();
     for point in FAIL_POINTS {
+        let often = ["commit", "mark", "log"].iter().any(|of| point.starts_with(of));
+        let times = &TIMES[..if often { TIMES.len() } else { 1 }];
         let mut reached = 0;
         for existing in [false, true] {
-            let times = if ["commit", "mark", "log"].iter().any(|of| point.starts_with(of)) {
-                3
-            } else {
-                1
-            };
-            for times in &TIMES[..times] {
-                let directory = scratch();
-                let store = directory.path().join("store");
-                if existing {
-                    runtime.block_on(async {
-                        let made = DiskStore::open(&store, QueueConfig::new()).await.unwrap();
-                        made.close().await;
-                    });
-                }
-                let mut book = Book::default();
-                let job = Job::new(&store, Plan::Twice, 1).with_fail_point(point, *times, action);
-                let noise = job.run(&mut book);
-                // An abort is seen by what was not said any more.
-                let panicked = noise.iter().any(|line| line.contains("the fail point"));
-                reached += u32::from(panicked || book.said("again") == 0);
-                tally.cycles += 1;
-                let bad = tally.bad();
-                if let Err(error) = runtime.block_on(check(&store, &mut book, &mut tally)) {
-                    tally.lost += 1;
-                    tally.fault(format!("the store does not open: {error:?}"));
-                }
-                if tally.bad() > bad {
-                    tally.fault(format!("all that at {point}, {times}: {noise:?}"));
-                }
+            for times in times {
+                let came_by = run(Plan::Twice, (point, *times), action, existing, &mut tally);
+                reached += u32::from(came_by);
             }
         }
         assert!(reached > 0, "{point} is never reached");
@@ -58,4 +61,14 @@ fn a_panic_at_each_point_stops_the_store_and_loses_nothing() {
 #[test]
 fn an_abort_at_each_point_loses_nothing() {
     at_each_point("abort").assert_clean("aborts");
+}
+
+#[test]
+fn an_acknowledgement_before_the_commit_is_noticed_at_a_point() {
+    for action in ["panic", "abort"] {
+        let mut tally = Tally::default();
+        run(Plan::Early, ("commit.before", 9), action, true, &mut tally);
+        println!("{action}: {tally:?}");
+        assert!(tally.lost + tally.duplicated > 0, "{action}: {tally:?}");
+    }
 }

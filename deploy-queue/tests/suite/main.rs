@@ -7,8 +7,9 @@
 //! |---|---|
 //! | `DEPLOY_QUEUE_KILLS` | children that are killed with -9 |
 //! | `DEPLOY_QUEUE_POWER_LOSSES` | power losses in each test of them |
+//! | `DEPLOY_QUEUE_TORN_COMMITS` | commits that are cut off in each way |
 //! | `DEPLOY_QUEUE_FLIPS` | flipped bits in each test of them; 1000000 are all |
-//! | `DEPLOY_QUEUE_MODEL_CASES` | cases of the comparison with the simple queue |
+//! | `DEPLOY_QUEUE_MODEL_CASES` | cases of each comparison with the simple queue, in the unit tests too |
 //! | `DEPLOY_QUEUE_SCHEDULES` | orders that each scheduler of shuttle tries, in the unit tests |
 //!
 //! Power losses need root and loop devices, the sweeps strace. Where one is missing, its tests fail.
@@ -16,14 +17,15 @@
 // The helpers of the tests unwrap as the tests do.
 #![allow(clippy::unwrap_used)]
 
+mod backoff;
 mod bad_input;
+mod commits;
 mod conformance;
 mod crash;
 mod damage;
 mod failpoints;
 mod full_disk;
 mod harness;
-mod limits;
 mod model;
 mod model_reference;
 mod power;
@@ -31,3 +33,5 @@ mod races;
 mod reopen;
 mod size;
 mod sweep;
+mod torn;
+mod waiting;

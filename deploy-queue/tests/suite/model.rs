@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use deploy_core::model::Timestamp;
 use deploy_core::{
-    Clock, Failure, FailureCode, LeaseToken, Pushed, Queue, QueueAdmin, QueueError, Settlement,
-    TaskRecord,
+    Clock, LeaseToken, Pushed, Queue, QueueAdmin, QueueError, TaskPlace, TaskRecord,
 };
 use deploy_queue::{DiskStore, MemoryQueue, QueueConfig};
 use deploy_testkit::VirtualClock;
@@ -14,7 +13,8 @@ use proptest::prelude::*;
 
 use crate::harness::{cycles, scratch};
 use crate::model_reference::{
-    CAPACITY, Command, KINDS, MAX_ATTEMPTS, MAX_PAYLOAD, Reference, Simple, command, task_id,
+    CAPACITY, Command, KINDS, MAX_PAYLOAD, Reference, Simple, assert_backs_off, command,
+    settlement, task_id,
 };
 
 /// How many cases there are; `DEPLOY_QUEUE_MODEL_CASES` says another number.
@@ -140,14 +140,8 @@ impl<Q: Queue + QueueAdmin> Pair<Q> {
 
     async fn settle(&mut self, claim: usize, how: u8, seconds: u64) {
         let token = self.token(claim);
-        let failure = Failure::new(FailureCode::HostFailed, "broken");
         let until = self.later(seconds);
-        let settlement = match how {
-            0 => Settlement::Done,
-            1 => Settlement::Retry { after: Some(Duration::from_secs(seconds)), failure },
-            2 => Settlement::Defer { until },
-            _ => Settlement::Dead { failure },
-        };
+        let settlement = settlement(how, seconds, until);
         let settled = self.queue.settle(token.clone(), settlement).await;
         let Some(simple) = self.reference.leased(&token) else {
             return assert_lost(&settled);
@@ -158,6 +152,14 @@ impl<Q: Queue + QueueAdmin> Pair<Q> {
             0 => self.reference.tasks.retain(|simple| simple.task.id != token.task),
             1 => simple.due = until,
             2 => (simple.attempts, simple.due) = (simple.attempts - 1, until),
+            3 => {
+                let Ok(Some(TaskPlace::Queued { due, .. })) = self.queue.find(token.task).await
+                else {
+                    panic!("it waits for another try");
+                };
+                assert_backs_off(simple.attempts, due.since(self.clock.now()));
+                simple.due = due;
+            }
             _ => simple.dead = true,
         }
     }
@@ -190,7 +192,6 @@ fn config(clock: &VirtualClock) -> QueueConfig {
         .with_clock(Arc::new(clock.clone()))
         .with_capacity(CAPACITY)
         .with_max_payload(MAX_PAYLOAD)
-        .with_max_attempts(MAX_ATTEMPTS)
 }
 
 /// How many cases there are, and how long each is.

@@ -2,8 +2,12 @@
 //!
 //! The tests of the ledger, which is private, and those of the public queues both use it.
 
+use std::time::Duration;
+
 use deploy_core::model::{TaskId, Timestamp};
-use deploy_core::{LeaseToken, QueueStatistics, TaskPlace, TaskRecord};
+use deploy_core::{
+    Failure, FailureCode, LeaseToken, QueueStatistics, Settlement, TaskPlace, TaskRecord,
+};
 use proptest::prelude::*;
 
 pub(crate) const KINDS: [&str; 3] = ["stone", "paper", "scissors"];
@@ -11,8 +15,6 @@ pub(crate) const KINDS: [&str; 3] = ["stone", "paper", "scissors"];
 pub(crate) const CAPACITY: u64 = 6;
 /// How many bytes a payload may have.
 pub(crate) const MAX_PAYLOAD: u64 = 10;
-/// How often a task may be claimed.
-pub(crate) const MAX_ATTEMPTS: u32 = 4;
 
 /// What is asked of both queues.
 #[derive(Clone, Debug)]
@@ -61,7 +63,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(kinds, lease)| Claim { kinds, lease }),
         1 => (0..20_usize).prop_map(Own),
         1 => (0..20_usize, 0..9_u64).prop_map(|(claim, lease)| Renew { claim, lease }),
-        3 => (0..20_usize, 0..4_u8, 0..9_u64)
+        3 => (0..20_usize, 0..5_u8, 0..9_u64)
             .prop_map(|(claim, how, seconds)| Settle { claim, how, seconds }),
         1 => (0..8_u8, 0..9_u64).prop_map(|(id, due)| Reschedule { id, due }),
         1 => (0..8_u8).prop_map(Withdraw),
@@ -98,7 +100,6 @@ impl Reference {
         for simple in &mut self.tasks {
             if simple.lease.is_some_and(|(_, until)| until <= now) {
                 simple.lease = None;
-                simple.dead = simple.attempts >= MAX_ATTEMPTS;
             }
         }
     }
@@ -146,6 +147,27 @@ impl Reference {
         }
         statistics
     }
+}
+
+/// What a worker says of its task: done, to be tried again after a pause of its own or the queue's, put
+/// off, or dead.
+pub(crate) fn settlement(how: u8, seconds: u64, until: Timestamp) -> Settlement {
+    let failure = Failure::new(FailureCode::HostFailed, "broken");
+    match how {
+        0 => Settlement::Done,
+        1 => Settlement::Retry { after: Some(Duration::from_secs(seconds)), failure },
+        2 => Settlement::Defer { until },
+        3 => Settlement::Retry { after: None, failure },
+        _ => Settlement::Dead { failure },
+    }
+}
+
+/// Says that a task that failed comes back after the pause of its attempt: 1 s, and twice as long each
+/// time up to 300 s, give or take a quarter.
+pub(crate) fn assert_backs_off(attempts: u32, pause: Duration) {
+    let middle = Duration::from_secs(1_u64.checked_shl(attempts - 1).unwrap_or(300).min(300));
+    let within = middle.mul_f64(0.75)..=middle.mul_f64(1.2501);
+    assert!(within.contains(&pause), "{pause:?} after attempt {attempts}");
 }
 
 pub(crate) fn task_id(id: u8) -> TaskId {

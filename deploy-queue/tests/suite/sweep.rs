@@ -258,15 +258,14 @@ fn the_sweep_notices_a_sync_that_is_tried_again() {
     assert_eq!(syncs_again(&[failed, seen("b", "0"), before.clone()]), [before]);
 }
 
-#[test]
-fn the_sweep_notices_an_acknowledgement_before_the_commit() {
+/// Acknowledges before the commit, and lets something happen to one call of a kind after the other.
+fn early_with_a_fault_at(call: &str, fault: &str) -> Tally {
     let stage = Stage::new(Start::Existing);
     let mut tally = Tally::default();
-    let syncs = stage.kinds(is_sync).into_iter().max_by_key(|(_, most)| *most);
-    let (name, most) = syncs.unwrap();
+    let most = stage.calls.counts[call];
     for number in most / 2..most {
         let mut book = stage.reset();
-        let inject = format!("{name}:signal=SIGKILL:when={number}");
+        let inject = format!("{call}:{fault}:when={number}");
         let tracer = stage.tracer.injecting(&stage.calls, &inject);
         Job::new(&stage.store(), Plan::Early, 1).with_tracer(tracer).run(&mut book);
         stage.check(&mut book, &mut tally, &inject);
@@ -274,6 +273,16 @@ fn the_sweep_notices_an_acknowledgement_before_the_commit() {
             break;
         }
     }
-    println!("{tally:?}");
-    assert!(tally.bad() > 0, "{tally:?}");
+    println!("{call}:{fault}: {tally:?}");
+    tally
+}
+
+#[test]
+fn the_sweep_notices_an_acknowledgement_before_the_commit() {
+    assert!(early_with_a_fault_at("fdatasync", "signal=SIGKILL").bad() > 0);
+}
+
+#[test]
+fn the_sweep_notices_an_acknowledgement_whose_commit_failed() {
+    assert!(early_with_a_fault_at("pwrite64", NO_ROOM).bad() > 0);
 }

@@ -36,6 +36,7 @@ macro_rules! queue_conformance {
             settling::a_lease_is_settled_once,
             settling::the_token_of_another_claim_is_refused,
             settling::a_task_that_is_done_is_gone,
+            settling::a_task_is_given_out_again_however_often_it_was_attempted,
             settling::a_dead_task_is_not_claimed_and_its_id_stays_taken,
             settling::a_retry_comes_after_its_pause_as_the_next_attempt,
             settling::a_retry_without_a_pause_comes_after_a_pause_of_the_queues_own,
@@ -48,6 +49,77 @@ macro_rules! queue_conformance {
             waiting::a_waiting_claim_is_woken_by_its_own_kind_only,
             waiting::a_dropped_claim_loses_nothing,
         });
+    };
+}
+
+/// Makes a module with one test for each part of clause 10 of the contract of
+/// [`Queue`](deploy_core::Queue). The expression is that of
+/// [`queue_conformance!`](crate::queue_conformance), and gives a queue that holds
+/// [`CAPACITY`](crate::conformance::limits::CAPACITY) tasks at most, with payloads of
+/// [`MAX_PAYLOAD`](crate::conformance::limits::MAX_PAYLOAD) bytes at most.
+#[macro_export]
+macro_rules! queue_limits_conformance {
+    ($name:ident, $make:expr) => {
+        $crate::conformance_cases!($name, QueueBench, $make, {
+            limits::a_task_beyond_the_length_is_refused_and_changes_nothing,
+            limits::a_dead_task_takes_its_room,
+            limits::a_task_beyond_the_size_is_refused_and_changes_nothing,
+        });
+    };
+}
+
+/// Makes a module with one test for each thing that a durable [`Queue`](deploy_core::Queue) keeps.
+///
+/// The expression is called with the path of an empty directory and a
+/// [`VirtualClock`](crate::VirtualClock), once and again, and opens the queue that is kept there. One
+/// that is kept elsewhere makes a name of the path.
+///
+/// ```
+/// use deploy_queue::{DiskStore, QueueConfig};
+/// use std::sync::Arc;
+///
+/// deploy_testkit::durable_queue_conformance!(disk, async |path, clock| {
+///     let config = QueueConfig::new().with_clock(Arc::new(clock));
+///     DiskStore::open(path, config).await.unwrap()
+/// });
+/// ```
+#[macro_export]
+macro_rules! durable_queue_conformance {
+    ($name:ident, $open:expr) => {
+        $crate::durable_cases!($name, $open, {
+            a_task_that_was_pushed_is_there_after_a_reopening,
+            what_became_of_a_task_is_kept_over_a_reopening,
+            a_task_that_was_claimed_can_be_claimed_after_a_reopening,
+        });
+    };
+}
+
+/// Makes a module with a test of what a durable [`Journal`](deploy_core::Journal) keeps. The
+/// expression is that of [`durable_queue_conformance!`](crate::durable_queue_conformance).
+#[macro_export]
+macro_rules! durable_journal_conformance {
+    ($name:ident, $open:expr) => {
+        $crate::durable_cases!($name, $open, { events_are_there_after_a_reopening_and_go_on, });
+    };
+}
+
+/// Makes a module with one test for each case of a backend that is opened again.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! durable_cases {
+    ($name:ident, $open:expr, { $($case:ident,)* }) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+            $(
+                #[test]
+                fn $case() {
+                    $crate::conformance::run(async {
+                        $crate::conformance::durable::$case($open).await;
+                    });
+                }
+            )*
+        }
     };
 }
 

@@ -97,6 +97,22 @@ pub async fn a_task_that_is_done_is_gone(bench: QueueBench) {
     assert_eq!(bench.claim().await.attempt, 1);
 }
 
+/// Clause 8: who works on a task sees how often it was attempted, and says when that is enough. A queue
+/// that ended one by itself would leave nobody to record its end.
+pub async fn a_task_is_given_out_again_however_often_it_was_attempted(bench: QueueBench) {
+    bench.push(&task("a")).await;
+    for attempt in 1..=100 {
+        let claim = bench.claim_now().await.expect("nobody has ended it");
+        assert_eq!((&claim.task, claim.attempt), (&task("a"), attempt));
+        if attempt % 2 == 0 {
+            let (after, failure) = (Some(Duration::ZERO), failure("not yet"));
+            bench.settle(&claim, Settlement::Retry { after, failure }).await;
+        } else {
+            bench.clock.advance(LEASE);
+        }
+    }
+}
+
 /// Clause 8.
 pub async fn a_dead_task_is_not_claimed_and_its_id_stays_taken(bench: QueueBench) {
     let claim = claimed(&bench).await;

@@ -2,13 +2,16 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use deploy_core::model::TaskId;
 use deploy_core::{Event, Journal, JournalError, JournalQuery, Sequence, TaskSummary};
 use deploy_queue::MemoryJournal;
-use deploy_testkit::conformance::{JournalBench, journal};
+use deploy_testkit::VirtualClock;
+use deploy_testkit::conformance::{JournalBench, durable, journal};
 
 /// What a journal does wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,12 +29,13 @@ enum Fault {
     IgnoresFilters,
     IgnoresPages,
     RemovesNothing,
+    ForgetsAll,
 }
 
 /// A journal with a fault.
 #[derive(Debug)]
 struct Broken {
-    journal: MemoryJournal,
+    journal: Arc<MemoryJournal>,
     fault: Fault,
 }
 
@@ -111,10 +115,21 @@ impl Journal for Broken {
     }
 }
 
+fn bench(fault: Fault) -> JournalBench {
+    JournalBench::new(Broken { journal: Arc::default(), fault })
+}
+
+/// What opens a journal again that outlives whoever opened it, as one on a broker does.
+fn reopened(fault: Fault) -> impl AsyncFn(&Path, VirtualClock) -> Broken {
+    let kept = Arc::<MemoryJournal>::default();
+    async move |_, _| {
+        let journal = if fault == Fault::ForgetsAll { Arc::default() } else { Arc::clone(&kept) };
+        Broken { journal, fault }
+    }
+}
+
 /// Runs a case in virtual time; a case that hangs has failed, too.
-fn fails<C: Future<Output = ()>>(fault: Fault, case: impl FnOnce(JournalBench) -> C) -> bool {
-    let journal = MemoryJournal::new();
-    let case = case(JournalBench::new(Broken { journal, fault }));
+fn fails(case: impl Future<Output = ()>) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -128,32 +143,36 @@ fn fails<C: Future<Output = ()>>(fault: Fault, case: impl FnOnce(JournalBench) -
 
 /// Makes one test for each case: it passes with a whole journal, and fails with a broken one.
 macro_rules! catches {
-    ($($case:ident <- $fault:ident,)*) => {
+    ($make:ident: $($part:ident::$case:ident <- $fault:ident,)*) => {
         $(
             #[test]
             fn $case() {
-                assert!(!fails(Fault::None, journal::$case), "fails without a fault");
-                let caught = fails(Fault::$fault, journal::$case);
+                assert!(!fails($part::$case($make(Fault::None))), "fails without a fault");
+                let caught = fails($part::$case($make(Fault::$fault)));
                 assert!(caught, "does not notice {:?}", Fault::$fault);
             }
         )*
     };
 }
 
-catches! {
-    events_are_read_as_they_were_appended <- LosesTheLastEvent,
-    an_empty_append_changes_nothing <- RefusesNothingAsConflict,
-    events_that_do_not_go_on_are_a_conflict_and_none_is_kept <- OverlooksConflicts,
-    of_two_appends_with_the_same_number_one_is_kept <- OverlooksConflicts,
-    a_read_begins_after_a_number_and_ends_at_its_limit <- IgnoresAfter,
-    the_events_of_each_task_are_its_own <- MixesTasks,
-    a_follower_gets_what_is_there_at_once <- FollowsFromTheStart,
-    a_follower_waits_for_the_next_event <- NeverWakes,
-    a_follower_waits_for_a_task_that_is_not_there_yet <- NeverWakes,
-    every_follower_is_woken <- NeverWakes,
-    the_list_begins_with_the_task_accepted_last <- ListsTheOldestFirst,
-    the_list_tells_how_far_each_task_has_come <- ForgetsOutcomes,
-    the_list_is_filtered_by_every_part_of_a_query <- IgnoresFilters,
-    the_list_goes_on_where_the_last_page_ended <- IgnoresPages,
-    a_removed_task_is_forgotten_with_all_its_events <- RemovesNothing,
+catches! { bench:
+    journal::events_are_read_as_they_were_appended <- LosesTheLastEvent,
+    journal::an_empty_append_changes_nothing <- RefusesNothingAsConflict,
+    journal::events_that_do_not_go_on_are_a_conflict_and_none_is_kept <- OverlooksConflicts,
+    journal::of_two_appends_with_the_same_number_one_is_kept <- OverlooksConflicts,
+    journal::a_read_begins_after_a_number_and_ends_at_its_limit <- IgnoresAfter,
+    journal::the_events_of_each_task_are_its_own <- MixesTasks,
+    journal::a_follower_gets_what_is_there_at_once <- FollowsFromTheStart,
+    journal::a_follower_waits_for_the_next_event <- NeverWakes,
+    journal::a_follower_waits_for_a_task_that_is_not_there_yet <- NeverWakes,
+    journal::every_follower_is_woken <- NeverWakes,
+    journal::the_list_begins_with_the_task_accepted_last <- ListsTheOldestFirst,
+    journal::the_list_tells_how_far_each_task_has_come <- ForgetsOutcomes,
+    journal::the_list_is_filtered_by_every_part_of_a_query <- IgnoresFilters,
+    journal::the_list_goes_on_where_the_last_page_ended <- IgnoresPages,
+    journal::a_removed_task_is_forgotten_with_all_its_events <- RemovesNothing,
+}
+
+catches! { reopened:
+    durable::events_are_there_after_a_reopening_and_go_on <- ForgetsAll,
 }

@@ -2,18 +2,22 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use deploy_core::model::{TaskId, Timestamp};
 use deploy_core::{
-    Claim, Clock, DeadLetter, LeaseToken, Pushed, Queue, QueueAdmin, QueueError, QueueStatistics,
-    Settlement, TaskPlace, TaskRecord,
+    Claim, Clock, DeadLetter, Failure, FailureCode, LeaseToken, Pushed, Queue, QueueAdmin,
+    QueueError, QueueStatistics, Settlement, TaskPlace, TaskRecord,
 };
 use deploy_queue::{MemoryQueue, QueueConfig};
 use deploy_testkit::VirtualClock;
-use deploy_testkit::conformance::{AdminBench, QueueBench, admin, claiming, settling, waiting};
+use deploy_testkit::conformance::limits::{CAPACITY, MAX_PAYLOAD};
+use deploy_testkit::conformance::{
+    AdminBench, QueueBench, admin, claiming, durable, limits, settling, waiting,
+};
 
 /// What a queue does wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +40,10 @@ enum Fault {
     DropsTheDead,
     RetriesAtOnce,
     DefersAsAttempt,
+    GivesUpByItself,
+    HasNoLimits,
+    ForgetsAll,
+    ForgetsSettlements,
     IgnoresReschedule,
     NeverWakes,
     LosesDroppedClaims,
@@ -113,6 +121,11 @@ impl Queue for Broken {
         if self.has(Fault::NumbersClaimsAlike) {
             claim.token.number = 1;
         }
+        if self.has(Fault::GivesUpByItself) && claim.attempt > 20 {
+            let failure = Failure::new(FailureCode::TimedOut, "too many attempts");
+            self.queue.settle(claim.token, Settlement::Dead { failure }).await?;
+            return std::future::pending().await;
+        }
         Ok(claim)
     }
 
@@ -133,10 +146,11 @@ impl Queue for Broken {
                 Settlement::Retry { after, failure }
             }
             (Fault::DefersAsAttempt, Settlement::Defer { until }) => {
-                let failure = deploy_core::Failure::new(deploy_core::FailureCode::Internal, "");
+                let failure = Failure::new(FailureCode::Internal, "");
                 let after = Some(until.since(now));
                 Settlement::Retry { after, failure }
             }
+            (Fault::ForgetsSettlements, _) => return Ok(()),
             (_, settlement) => settlement,
         };
         match self.queue.settle(token, settlement).await {
@@ -194,17 +208,51 @@ impl QueueAdmin for Broken {
     }
 }
 
-/// Runs a case in virtual time; a case that hangs has failed, too.
-fn fails<B, C: Future<Output = ()>>(
-    fault: Fault,
-    bench: impl FnOnce(Broken, VirtualClock) -> B,
-    case: impl FnOnce(B) -> C,
-) -> bool {
+/// A queue with a fault, and its clock.
+fn broken(fault: Fault, config: QueueConfig) -> (Broken, VirtualClock) {
     let clock = VirtualClock::new();
-    let config = QueueConfig::new().with_clock(Arc::new(clock.clone()));
+    let config = config.with_clock(Arc::new(clock.clone()));
     let queue = Arc::new(MemoryQueue::new(config));
-    let broken = Broken { queue, clock: clock.clone(), fault };
-    let case = case(bench(broken, clock));
+    (Broken { queue, clock: clock.clone(), fault }, clock)
+}
+
+fn queue_bench(fault: Fault) -> QueueBench {
+    let (broken, clock) = broken(fault, QueueConfig::new());
+    QueueBench::new(broken, clock)
+}
+
+fn admin_bench(fault: Fault) -> AdminBench {
+    let (broken, clock) = broken(fault, QueueConfig::new());
+    AdminBench::new(broken, clock)
+}
+
+fn limited_bench(fault: Fault) -> QueueBench {
+    let config = match fault {
+        Fault::HasNoLimits => QueueConfig::new(),
+        _ => QueueConfig::new().with_capacity(CAPACITY).with_max_payload(MAX_PAYLOAD),
+    };
+    let (broken, clock) = broken(fault, config);
+    QueueBench::new(broken, clock)
+}
+
+/// What opens a queue again that outlives whoever opened it, as one on a broker does.
+fn reopened(fault: Fault) -> impl AsyncFn(&Path, VirtualClock) -> Broken {
+    let kept = OnceLock::new();
+    async move |_, clock| {
+        let make = || {
+            let config = QueueConfig::new().with_clock(Arc::new(clock.clone()));
+            Arc::new(MemoryQueue::new(config))
+        };
+        let queue = match fault {
+            Fault::ForgetsAll => make(),
+            _ => Arc::clone(kept.get_or_init(make)),
+        };
+        Broken { queue, clock, fault }
+    }
+}
+
+/// Runs a case in virtual time; a case that hangs has failed, too.
+fn fails(case: impl Future<Output = ()>) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -218,19 +266,19 @@ fn fails<B, C: Future<Output = ()>>(
 
 /// Makes one test for each case: it passes with a whole queue, and fails with a broken one.
 macro_rules! catches {
-    ($bench:ident: $($part:ident::$case:ident <- $fault:ident,)*) => {
+    ($make:ident: $($part:ident::$case:ident <- $fault:ident,)*) => {
         $(
             #[test]
             fn $case() {
-                assert!(!fails(Fault::None, $bench::new, $part::$case), "fails without a fault");
-                let caught = fails(Fault::$fault, $bench::new, $part::$case);
+                assert!(!fails($part::$case($make(Fault::None))), "fails without a fault");
+                let caught = fails($part::$case($make(Fault::$fault)));
                 assert!(caught, "does not notice {:?}", Fault::$fault);
             }
         )*
     };
 }
 
-catches! { QueueBench:
+catches! { queue_bench:
     claiming::a_task_that_was_pushed_can_be_claimed <- LosesPushes,
     claiming::the_same_task_pushed_again_is_known_and_queued_once <- TakesTheSameTaskTwice,
     claiming::the_same_id_with_another_content_is_a_conflict <- OverlooksConflicts,
@@ -250,6 +298,7 @@ catches! { QueueBench:
     settling::a_lease_is_settled_once <- AcceptsLateSettlements,
     settling::the_token_of_another_claim_is_refused <- AcceptsLateSettlements,
     settling::a_task_that_is_done_is_gone <- KeepsWhatIsDone,
+    settling::a_task_is_given_out_again_however_often_it_was_attempted <- GivesUpByItself,
     settling::a_dead_task_is_not_claimed_and_its_id_stays_taken <- DropsTheDead,
     settling::a_retry_comes_after_its_pause_as_the_next_attempt <- RetriesAtOnce,
     settling::a_retry_without_a_pause_comes_after_a_pause_of_the_queues_own <- RetriesAtOnce,
@@ -263,7 +312,7 @@ catches! { QueueBench:
     waiting::a_dropped_claim_loses_nothing <- LosesDroppedClaims,
 }
 
-catches! { AdminBench:
+catches! { admin_bench:
     admin::a_task_is_found_where_it_is <- CannotFind,
     admin::a_task_that_no_worker_has_can_be_withdrawn <- WithdrawsNothing,
     admin::dead_tasks_are_listed_in_the_order_of_their_ids <- ListsNoDead,
@@ -271,4 +320,16 @@ catches! { AdminBench:
     admin::a_replayed_task_is_due_at_once_and_counts_from_the_start <- ReplaysNothing,
     admin::only_a_dead_task_is_replayed <- ReplaysNothing,
     admin::the_statistics_count_each_task_once <- CountsWrong,
+}
+
+catches! { limited_bench:
+    limits::a_task_beyond_the_length_is_refused_and_changes_nothing <- HasNoLimits,
+    limits::a_dead_task_takes_its_room <- DropsTheDead,
+    limits::a_task_beyond_the_size_is_refused_and_changes_nothing <- HasNoLimits,
+}
+
+catches! { reopened:
+    durable::a_task_that_was_pushed_is_there_after_a_reopening <- ForgetsAll,
+    durable::what_became_of_a_task_is_kept_over_a_reopening <- ForgetsSettlements,
+    durable::a_task_that_was_claimed_can_be_claimed_after_a_reopening <- AcceptsLateSettlements,
 }

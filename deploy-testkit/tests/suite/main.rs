@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod at_rest;
+mod attempts;
 mod broken_connectors;
 mod broken_journals;
 mod broken_queues;

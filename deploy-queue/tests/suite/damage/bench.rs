@@ -16,13 +16,13 @@ use deploy_testkit::{VirtualClock, samples};
 
 use crate::harness::scratch;
 
-pub(super) async fn open(path: &Path) -> Result<DiskStore, OpenError> {
+pub(crate) async fn open(path: &Path) -> Result<DiskStore, OpenError> {
     let clock = Arc::new(VirtualClock::new());
     DiskStore::open(path, QueueConfig::new().with_clock(clock)).await
 }
 
 /// Makes a small store.
-pub(super) async fn fill(path: &Path) -> DiskStore {
+pub(crate) async fn fill(path: &Path) -> DiskStore {
     let store = open(path).await.unwrap();
     for number in 0..5 {
         let id = samples::task_id(&format!("task-{number}"));
@@ -41,10 +41,10 @@ pub(super) async fn fill(path: &Path) -> DiskStore {
     store
 }
 
-type Content = (QueueStatistics, Vec<TaskRecord>, Vec<TaskSummary>, Vec<Event>);
+pub(crate) type Content = (QueueStatistics, Vec<TaskRecord>, Vec<TaskSummary>, Vec<Event>);
 
 /// All that is in a store, or the word of damage.
-async fn content(store: &DiskStore) -> Result<Content, String> {
+pub(crate) async fn content(store: &DiskStore) -> Result<Content, String> {
     let text = |error: &dyn std::error::Error| format!("{error}: {:?}", error.source());
     let statistics = store.statistics().await.map_err(|e| text(&e))?;
     let mut tasks = Vec::new();
@@ -75,9 +75,9 @@ fn hush_the_database() {
 }
 
 /// The files of a store, by name, without its lock.
-pub(super) type Files = BTreeMap<String, Vec<u8>>;
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
-pub(super) fn take(path: &Path) -> Files {
+pub(crate) fn take(path: &Path) -> Files {
     let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
     let name = |entry: &fs::DirEntry| entry.file_name().into_string().unwrap();
     let files = entries.filter(|entry| name(entry) != "LOCK");
@@ -85,7 +85,7 @@ pub(super) fn take(path: &Path) -> Files {
 }
 
 /// The files of a store that was closed, and of the same one as kill -9 would leave it.
-pub(super) async fn images() -> (Files, Files) {
+pub(crate) async fn images() -> (Files, Files) {
     let directory = scratch();
     let store = fill(directory.path()).await;
     let killed = take(directory.path());
@@ -95,25 +95,25 @@ pub(super) async fn images() -> (Files, Files) {
 
 /// What became of damaged stores.
 #[derive(Debug, Default)]
-pub(super) struct Outcomes {
-    pub(super) refused: u64,
+pub(crate) struct Outcomes {
+    pub(crate) refused: u64,
     /// Opened, and an error came when what is damaged was read.
     noticed: u64,
     harmless: u64,
     /// Refused, and otherwise than before.
-    pub(super) changed: Vec<String>,
-    pub(super) wrong: Vec<String>,
+    pub(crate) changed: Vec<String>,
+    pub(crate) wrong: Vec<String>,
 }
 
 /// A place to open damaged stores in, and what must be in them when they open.
-pub(super) struct Bench {
+pub(crate) struct Bench {
     directory: tempfile::TempDir,
     expected: Content,
-    pub(super) outcomes: Outcomes,
+    pub(crate) outcomes: Outcomes,
 }
 
 impl Bench {
-    pub(super) async fn new(whole: &Files) -> Self {
+    pub(crate) async fn new(whole: &Files) -> Self {
         hush_the_database();
         let directory = scratch();
         put(directory.path(), whole);
@@ -124,7 +124,7 @@ impl Bench {
     }
 
     /// Opens a store of such files: refused, stopped, or all there.
-    pub(super) async fn open(&mut self, files: &Files, what: &str) {
+    pub(crate) async fn open(&mut self, files: &Files, what: &str) {
         let path = self.directory.path();
         put(path, files);
         let outcomes = &mut self.outcomes;
@@ -157,14 +157,14 @@ impl Bench {
         }
     }
 
-    pub(super) fn end(self, name: &str) -> Outcomes {
+    pub(crate) fn end(self, name: &str) -> Outcomes {
         println!("{name}: {:?}", self.outcomes);
         assert!(self.outcomes.wrong.is_empty(), "{:#?}", self.outcomes.wrong);
         self.outcomes
     }
 }
 
-pub(super) fn put(path: &Path, files: &Files) {
+pub(crate) fn put(path: &Path, files: &Files) {
     for entry in fs::read_dir(path).unwrap() {
         fs::remove_file(entry.unwrap().path()).unwrap();
     }

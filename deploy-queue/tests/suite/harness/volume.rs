@@ -63,6 +63,18 @@ impl Volume {
         run("mount", &["-o", "loop", text(&image), text(&path)], what);
     }
 
+    /// How many bytes are free.
+    pub(crate) fn room(&self) -> u64 {
+        let found = rustix::fs::statvfs(self.path()).unwrap();
+        found.f_bavail * found.f_frsize
+    }
+
+    /// Mounts it with another option: `ro` or `rw`.
+    pub(crate) fn remount(&self, option: &str) {
+        let options = format!("remount,{option}");
+        run("mount", &["-o", &options, text(&self.path())], "run the tests as root");
+    }
+
     /// Puts a hand on the switch.
     pub(crate) fn switch(&self) -> Switch {
         let child = Command::new("python3")
