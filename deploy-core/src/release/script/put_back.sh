@@ -7,9 +7,10 @@ outcome=failed
 put_back() {
     stop_listening
     trap be_told_to_hurry TERM INT HUP
-    # Whoever lost the lock touches nothing but what bears the run's own name.
+    # Whoever lost the lock, or got it when a newer attempt had been here, touches nothing but what bears
+    # the run's own name.
     rm -rf "$root/releases/.incoming-$run" 2>/dev/null
-    holds_lock || return 0
+    holds_lock && [ "$failing" != host_fenced ] || return 0
     first_step=$step
     if [ -n "$switched" ]; then
         if [ "$rollback" = yes ]; then
