@@ -5,6 +5,8 @@
 mod bot;
 mod crash;
 mod gates;
+#[cfg(feature = "ssh")]
+mod killed;
 mod people;
 mod running;
 mod socket;
