@@ -80,3 +80,10 @@ pub(crate) fn let_go(world: &World, hosts: std::ops::RangeInclusive<usize>) {
         world.write(&format!("h{host}/srv/app/go"), "");
     }
 }
+
+/// Waits until a bot answers in the state directory.
+pub(crate) fn until_it_answers(world: &World) {
+    while std::os::unix::net::UnixStream::connect(world.path("state/bot.sock")).is_err() {
+        std::thread::yield_now();
+    }
+}

@@ -120,8 +120,8 @@ fn halts(seen: &Seen, faults: &mut Vec<String>) {
     for halt in seen.halts.iter().filter(|halt| halt.gracefully) {
         let allowed: &[i32] = match (halt.of_agent, halt.over) {
             (true, _) => &[0],
-            (false, true) => &[0, 1],
-            (false, false) => &[1],
+            (false, true) => &[0, 1, 3],
+            (false, false) => &[3],
         };
         if !halt.exit.is_some_and(|exit| allowed.contains(&exit)) {
             faults.push(format!("told to stop, a process ended with {:?}", halt.exit));
@@ -141,8 +141,10 @@ fn serves(seen: &Seen, host: &HostSeen, result: &HostResult, faults: &mut Vec<St
     if host.current.as_ref() != expected {
         faults.push(format!("{:?} is current and not {expected:?}", host.current));
     }
-    let begun = result.status != HostStatus::NotStarted;
-    if begun && result.serves.as_ref().map(ToString::to_string) != host.current {
+    // A host that was not asked is not known to serve what it does.
+    let asked = !matches!(result.status, HostStatus::NotStarted | HostStatus::Cancelled);
+    let said = result.serves.as_ref().map(ToString::to_string);
+    if (asked || said.is_some()) && said != host.current {
         faults.push(format!("{:?} is current and not {:?}", host.current, result.serves));
     }
     if !host.whole {
@@ -194,12 +196,13 @@ fn hooks(seen: &Seen, host: &HostSeen, result: &HostResult, faults: &mut Vec<Str
     if result.status == HostStatus::Succeeded && host.lines.is_empty() {
         faults.push("no hook ran".to_owned());
     }
-    let end = match result.status {
-        HostStatus::NotStarted => None,
-        status => Some(status.as_str()),
+    let ends: &[_] = match result.status {
+        HostStatus::NotStarted => &[None],
+        HostStatus::Cancelled => &[None, Some("failed"), Some("rolled_back")],
+        status => &[Some(status.as_str())],
     };
-    if host.history.last().map(String::as_str) != end {
-        faults.push(format!("its history is {:?} and does not end as {end:?}", host.history));
+    if !ends.contains(&host.history.last().map(String::as_str)) {
+        faults.push(format!("its history is {:?} and does not end as {ends:?}", host.history));
     }
 }
 
@@ -230,6 +233,7 @@ fn last_attempt(host: &HostSeen, result: &HostResult, lines: &[&Line], faults: &
             !switched && back && ended("on_failure", false) | ended("on_failure", true)
         }
         HostStatus::Failed => !ended("before_switch", false),
+        HostStatus::Cancelled => !switched || ended("after_switch", true) || host.before.is_none(),
         _ => false,
     };
     if !right {

@@ -155,9 +155,10 @@ impl Plan {
                 };
                 let allowed = match last {
                     Some(last) if number > last => vec![HostStatus::NotStarted],
-                    // Those whose turn within the batch had not come.
+                    // Those whose turn within the batch had not come, or had just come: their part is
+                    // taken back.
                     Some(last) if number == last && self.parallel < batch.len() => {
-                        vec![end, HostStatus::NotStarted]
+                        vec![end, HostStatus::NotStarted, HostStatus::Cancelled]
                     }
                     _ => vec![end],
                 };

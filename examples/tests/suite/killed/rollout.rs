@@ -59,7 +59,7 @@ impl Site {
         let files = [("VERSION", 0o644, plan.id.as_bytes()), ("payload", 0o644, &payload_of_plan)];
         let request = self.world.request(&plan.id, &package_of(&files), &plan.request());
         let mut halts = Vec::new();
-        let (exit, told) = self.to_the_end(&plan, &request, &mut halts);
+        let (exit, told) = self.bots_to_the_end(&plan, &request, &mut halts);
         let (journal, mut unfinished) = self.journals("state", &plan);
         let mut tasks = Vec::new();
         if self.agent.is_some() {
@@ -79,7 +79,7 @@ impl Site {
     }
 
     /// Starts bots until one of them comes to the end; gives its exit status, and what it told.
-    fn to_the_end(
+    fn bots_to_the_end(
         &mut self,
         plan: &Plan,
         request: &Path,
@@ -184,7 +184,8 @@ impl Site {
         Halt {
             of_agent: state == "agent-state",
             installs,
-            gracefully: stop.gracefully,
+            // Who is told before it listens ends as if killed.
+            gracefully: stop.gracefully && exit.is_some(),
             while_recovering: stop.while_recovering,
             exit,
             over: !journals.is_empty() && journals.iter().all(ended),
