@@ -1,12 +1,17 @@
 //! The account of a deployment: what it is, how far it has come, and who did what to it, when and why.
 
 use deploy_core::model::{
-    Actor, DeploymentId, HostName, HostResult, HostStatus, Outcome, Timestamp,
+    DeploymentId, Endpoint, HostName, HostResult, HostStatus, Outcome, RollbackSpec,
+    RollbackTarget, Timestamp,
 };
 use deploy_core::{
-    ControlNode, Event, Fact, Failure, NodeError, Phase, Sequence, Subject, TaskState, TaskSummary,
+    ControlNode, Fact, Failure, HostState, NodeError, Phase, Sequence, Step, Subject, TaskState,
+    TaskSummary,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::advice::{self, Advice};
+use crate::deed::Deed;
 
 /// The account of a deployment. Its JSON is what `status --json` and `history --json` give.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +25,12 @@ pub(crate) struct Account {
     /// Whose hosts it does again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) retry_of: Option<DeploymentId>,
+    /// Which deployment it undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rollback: Option<RollbackSpec>,
+    /// What its own hosts go back to, or went, once that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) goes_back_to: Option<RollbackTarget>,
     /// Why it does not go on, or why it is not a success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
@@ -45,6 +56,9 @@ pub(crate) struct Account {
     pub(crate) batches: usize,
     /// How its hosts are.
     pub(crate) hosts: Hosts,
+    /// The hosts that are being done, and how far they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) running: Vec<Running>,
     /// The hosts that have ended, and how.
     pub(crate) results: Vec<HostResult>,
     /// What people did to it.
@@ -52,53 +66,44 @@ pub(crate) struct Account {
     /// What else went wrong in the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) failure: Option<Failure>,
+    /// What a person may do now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) next: Vec<Advice>,
+}
+
+/// A host that is being done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Running {
+    pub(crate) host: HostName,
+    /// Its agent, or how else it is reached.
+    pub(crate) endpoint: Endpoint,
+    /// The step that it is at; none while nothing was heard of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) step: Option<Step>,
+}
+
+impl Running {
+    fn of(host: &HostState) -> Self {
+        let HostState { target, step, .. } = host;
+        Self { host: target.host.clone(), endpoint: target.endpoint.clone(), step: *step }
+    }
 }
 
 /// How many hosts are how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Hosts {
     pub(crate) total: usize,
-    /// They serve the release.
+    /// They serve the release, or are put back where that is what is done.
     pub(crate) done: usize,
-    /// They ended otherwise, those that were never touched among them.
+    /// They ended otherwise.
     pub(crate) failed: usize,
+    /// It ended before their turn: they were not touched.
+    #[serde(default)]
+    pub(crate) not_started: usize,
     /// They are being done.
     pub(crate) running: usize,
     /// Their turn is still to come.
     pub(crate) left: usize,
-}
-
-/// Something that a person did to a deployment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Deed {
-    pub(crate) at: Timestamp,
-    /// What, by the name of its fact.
-    pub(crate) what: String,
-    pub(crate) who: String,
-    pub(crate) why: String,
-    /// The host that it is about, or the time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) object: Option<String>,
-}
-
-impl Deed {
-    fn of(event: &Event) -> Option<Self> {
-        let (by, object) = match &event.fact {
-            Fact::Paused { by } | Fact::Resumed { by, .. } | Fact::Promoted { by } => (by, None),
-            Fact::Retried { by, hosts } => {
-                let hosts: Vec<_> = hosts.iter().map(HostName::as_str).collect();
-                (by, Some(hosts.join(", ")))
-            }
-            Fact::Skipped { by, host } => (by, Some(host.to_string())),
-            Fact::Extended { by, deadline } => (by, Some(deadline.to_string())),
-            Fact::CancelRequested { reason, who } => {
-                (&Actor::new(who.clone().unwrap_or_default(), reason), None)
-            }
-            _ => return None,
-        };
-        let (who, why) = (by.who.clone(), by.why.clone());
-        Some(Self { at: event.at, what: event.fact.name().to_owned(), who, why, object })
-    }
 }
 
 impl Account {
@@ -137,11 +142,9 @@ impl Account {
             Subject::Deployment { request, .. } => Some(request),
             _ => None,
         };
-        let served = |result: &&HostResult| result.status == HostStatus::Succeeded;
-        let done = state.results().filter(served).count();
-        let (total, failed) = (state.hosts.len(), state.unsuccessful().len());
-        let running = state.in_flight().len();
-        let left = total.saturating_sub(done + failed + running);
+        let rollback = request.and_then(|request| request.rollback.clone());
+        let own = state.rollback.as_ref().map(|rollback| &rollback.to);
+        let goes_back_to = own.or(state.wanted_rollback.as_ref().map(|wanted| &wanted.to));
         let hold = state.hold.clone();
         let until = hold.as_ref().and_then(|hold| hold.until);
         let finished_at = state.outcome.map(|_| state.updated_at);
@@ -149,6 +152,9 @@ impl Account {
         Self {
             requested_by: request.and_then(|r| r.requested_by.as_ref().map(ToString::to_string)),
             retry_of: request.and_then(|request| request.retry_of.clone()),
+            hosts: Hosts::of(state, rollback.is_some() || own.is_some()),
+            rollback,
+            goes_back_to: goes_back_to.cloned(),
             reason: reason(state),
             until,
             behind: Vec::new(),
@@ -158,10 +164,11 @@ impl Account {
             seconds: end.since(state.accepted_at).as_secs_f64(),
             batches_finished: state.batches_finished,
             batches: state.batches.len(),
-            hosts: Hosts { total, done, failed, running, left },
+            running: state.in_flight().map(Running::of).collect(),
             results: state.results().cloned().collect(),
             deeds: Vec::new(),
             failure: state.failure.clone(),
+            next: advice::of(state),
             summary,
         }
     }
@@ -171,10 +178,33 @@ impl Account {
         self.summary.outcome
     }
 
+    /// Says whether hosts are put back by it, all that it does or in the end.
+    pub(crate) fn is_back(&self) -> bool {
+        self.rollback.is_some() || self.goes_back_to.is_some()
+    }
+
     /// Says whether it stands until a person says something.
     pub(crate) fn waits_for_a_person(&self) -> bool {
         let stands = matches!(self.summary.phase, Phase::Paused | Phase::Held);
         stands && self.until.is_none()
+    }
+}
+
+impl Hosts {
+    fn of(state: &TaskState, back: bool) -> Self {
+        let aim = if back { HostStatus::RolledBack } else { HostStatus::Succeeded };
+        let mut hosts =
+            Self { total: state.hosts.len(), running: state.in_flight().len(), ..Self::default() };
+        for result in state.results() {
+            match result.status {
+                status if status == aim => hosts.done += 1,
+                HostStatus::NotStarted => hosts.not_started += 1,
+                _ => hosts.failed += 1,
+            }
+        }
+        let known = hosts.done + hosts.failed + hosts.not_started + hosts.running;
+        hosts.left = hosts.total.saturating_sub(known);
+        hosts
     }
 }
 
@@ -185,6 +215,8 @@ fn reason(state: &TaskState) -> Option<String> {
     match state.outcome {
         Some(_) => state.cancel.clone().or_else(|| Some(state.failure.as_ref()?.to_string())),
         None => being_cancelled()
+            .or_else(|| state.rollback.as_ref().map(|back| back.failure.to_string()))
+            .or_else(|| state.wanted_rollback.as_ref().map(|wanted| wanted.by.to_string()))
             .or_else(|| state.stopped.as_ref().map(|stop| format!("stopping: {}", stop.reason)))
             .or_else(held),
     }

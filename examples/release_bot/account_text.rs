@@ -1,42 +1,51 @@
 //! Accounts as people read them: a line for each deployment, or all of one.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
-use deploy_core::model::Requirement;
+use deploy_core::model::{Requirement, RollbackSpec, Timestamp};
 use deploy_core::{HostRecord, Phase};
 use deploy_examples::show;
 
-use crate::account::{Account, Deed};
+use crate::account::Account;
+use crate::advice::Advice;
+use crate::deed::Deed;
 
 /// A deployment in a line.
 pub(crate) fn line(account: &Account) -> String {
     let summary = &account.summary;
     let mut line = format!("{}  {}/{}  ", summary.task, summary.business, summary.project);
     match account.outcome() {
-        Some(outcome) => line.push_str(outcome.as_str()),
+        Some(outcome) => line.push_str(&outcome.as_str().replace('_', " ")),
         None => line.push_str(summary.phase.as_str()),
     }
     if let Some(until) = account.until {
-        let _ = write!(line, " until {until}");
+        let _ = write!(line, " until {}", show::time(until));
     }
     if let Some(reason) = &account.reason {
         let _ = write!(line, " ({reason})");
     }
-    if summary.phase == Phase::RollingOut {
-        let _ = write!(line, ", batch {} of {}", account.batches_finished + 1, account.batches);
+    if matches!(summary.phase, Phase::RollingOut | Phase::RollingBack) && account.batches > 0 {
+        let batch = (account.batches_finished + 1).min(account.batches as u32);
+        let _ = write!(line, ", batch {batch} of {}", account.batches);
     }
     let hosts = &account.hosts;
     if hosts.total > 0 {
-        let _ = write!(line, "  {} of {} hosts done", hosts.done, hosts.total);
-        for (number, what) in
-            [(hosts.failed, "failed"), (hosts.running, "running"), (hosts.left, "left")]
-        {
+        let done = if account.is_back() { "put back" } else { "done" };
+        let _ = write!(line, "  {} of {} hosts {done}", hosts.done, hosts.total);
+        for (number, what) in [
+            (hosts.failed, "failed"),
+            (hosts.not_started, "not started"),
+            (hosts.running, "running"),
+            (hosts.left, "left"),
+        ] {
             if number > 0 {
                 let _ = write!(line, ", {number} {what}");
             }
         }
     }
-    let _ = write!(line, "  accepted {}, {}", summary.accepted_at, span(account.seconds));
+    let accepted = show::time(summary.accepted_at);
+    let _ = write!(line, "  accepted {accepted}, {}", span(account.seconds));
     line
 }
 
@@ -46,17 +55,21 @@ pub(crate) fn entry(account: &Account) -> String {
     deeds.fold(line(account), |text, deed| text + &deed)
 }
 
-/// All of a deployment.
-pub(crate) fn whole(account: &Account) -> String {
+/// All of a deployment of a state directory.
+pub(crate) fn whole(account: &Account, directory: &Path) -> String {
     let mut text = line(account);
+    let time = |at: Option<Timestamp>| at.map(show::time);
+    let undoes = |spec: &RollbackSpec| format!("{}, to {}", spec.of, spec.to);
     for (what, value) in [
         ("work order", account.summary.work_order.as_ref().map(ToString::to_string)),
         ("requirement", account.summary.requirement.as_ref().map(requirement)),
         ("requested by", account.requested_by.clone()),
         ("does the rest of", account.retry_of.as_ref().map(ToString::to_string)),
-        ("rollout began", account.began_at.map(|at| at.to_string())),
-        ("has to be over", account.deadline.map(|at| at.to_string())),
-        ("ended", account.finished_at.map(|at| at.to_string())),
+        ("undoes", account.rollback.as_ref().map(undoes)),
+        ("its hosts go back to", account.goes_back_to.as_ref().map(ToString::to_string)),
+        ("rollout began", time(account.began_at)),
+        ("has to be over", time(account.deadline.filter(|_| account.outcome().is_none()))),
+        ("ended", time(account.finished_at)),
     ] {
         if let Some(value) = value {
             let _ = write!(text, "\n  {what}: {value}");
@@ -65,8 +78,26 @@ pub(crate) fn whole(account: &Account) -> String {
     for id in &account.behind {
         let _ = write!(text, "\n  in line behind {id}");
     }
+    for running in &account.running {
+        let host = &running.host;
+        let _ = match running.step {
+            Some(step) => write!(text, "\n  {host}: is being done, at {step}"),
+            None => {
+                let endpoint = &running.endpoint;
+                write!(text, "\n  {host}: handed to {endpoint}, and nothing heard of it yet")
+            }
+        };
+    }
     for result in &account.results {
         let _ = write!(text, "\n{}", show::host(result));
+        text.push_str(&show::output(result).unwrap_or_default());
+    }
+    if account.results.iter().any(|result| show::output(result).is_some()) {
+        let id = &account.summary.task;
+        let _ = write!(
+            text,
+            "\n  the whole output is on each host, below the project's root in .deploy/logs/{id}"
+        );
     }
     for deed in &account.deeds {
         let _ = write!(text, "\n  {}", self::deed(deed));
@@ -74,7 +105,25 @@ pub(crate) fn whole(account: &Account) -> String {
     if account.waits_for_a_person() {
         text.push_str("\n  it waits for a person");
     }
+    let advice = advice(&account.next, account.summary.task.as_str(), Some(directory));
+    if !advice.is_empty() {
+        let _ = write!(text, "\n{}", advice.trim_end());
+    }
     text
+}
+
+/// What a person may do now, a line each; nothing where nothing was kept that could be told.
+pub(crate) fn advice(advice: &[Advice], deployment: &str, directory: Option<&Path>) -> String {
+    let Some(directory) = directory else { return String::new() };
+    let line = |advice: &Advice| {
+        let (command, shown) = (&advice.command, directory.display());
+        format!("  release_bot {command} {deployment} --state {shown}: {}\n", advice.what)
+    };
+    let lines: Vec<_> = advice.iter().map(line).collect();
+    match lines.is_empty() {
+        true => String::new(),
+        false => format!("what may be done now:\n{}", lines.concat()),
+    }
 }
 
 fn requirement(requirement: &Requirement) -> String {
@@ -86,7 +135,7 @@ fn requirement(requirement: &Requirement) -> String {
 
 /// What somebody did, in a line.
 fn deed(deed: &Deed) -> String {
-    let mut line = format!("{} {}", deed.at, deed.what.replace('_', " "));
+    let mut line = format!("{} {}", show::time(deed.at), deed.what.replace('_', " "));
     if let Some(object) = &deed.object {
         let _ = write!(line, " {object}");
     }
@@ -114,7 +163,7 @@ pub(crate) fn host(record: &HostRecord) -> String {
         }
     }
     if let Some(began) = record.began_at {
-        let _ = write!(line, "  began {began}");
+        let _ = write!(line, "  began {}", show::time(began));
         if let Some(ended) = record.ended_at {
             let _ = write!(line, ", {}", span(ended.since(began).as_secs_f64()));
         }

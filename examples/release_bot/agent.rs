@@ -20,14 +20,18 @@ pub(crate) async fn run(args: AgentArgs) -> Result<ExitCode, AnyError> {
     let access = AccessTokens::new()
         .with("control", Secret::new(token.trim()), Scope::Deploy)
         .map_err(|error| BadInput::new(format!("{shown}: {error}")))?;
+    // Before anything is worked on, so that it is stopped in an orderly way from the first moment on.
+    let stop = CancelToken::new();
+    stop_on_signal(stop.clone())?;
     let state = wiring::State::open(Some(&args.state)).await?;
     let node = wiring::agent_node(inventory, ssh, &state).await?;
     let bound = TcpListener::bind(args.listen).await;
     let listener = bound.map_err(|error| format!("{}: {error}", args.listen))?;
-    println!("listening on http://{}", listener.local_addr()?);
-
-    let stop = CancelToken::new();
-    stop_on_signal(stop.clone())?;
+    let address = listener.local_addr()?;
+    match args.json {
+        true => println!("{}", serde_json::json!({"listening": format!("http://{address}")})),
+        false => println!("listening on http://{address}"),
+    }
     serve(listener, agent_router(node.clone(), access), ServeConfig::default(), stop).await?;
     node.shutdown().await;
     Ok(ExitCode::SUCCESS)

@@ -14,6 +14,13 @@ pub(crate) async fn run(args: ApproveArgs) -> Result<ExitCode, AnyError> {
     let number = args.work_order.parse().map_err(|error| bad("--work-order", error))?;
     let approval = Approval::new(ApprovalSubject::WorkOrder(number), by, Timestamp::now());
     let approval = if args.revoke { approval.revoked() } else { approval };
+    let (by, at) = (approval.by.clone(), approval.at);
     FileApprovals::new(args.approvals).record(approval).await?;
+    let (order, verb) = (args.work_order, if args.revoke { "revoked" } else { "approved" });
+    if args.json {
+        println!("{}", serde_json::json!({"work_order": order, "by": by, "at": at, "is": verb}));
+    } else {
+        println!("{order} {verb} by {by}");
+    }
     Ok(ExitCode::SUCCESS)
 }

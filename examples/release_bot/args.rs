@@ -7,8 +7,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use deploy_core::model::Outcome;
 use deploy_examples::SshOptions;
 
+/// What the exit status says.
+const EXIT: &str = "\
+Exit status:
+  0  the deployment came to what it is for, or what was asked is done
+  1  the deployment ended otherwise, rolled back among it, or something failed
+  2  bad input, or what makes no sense for the deployment as it is: nothing was done
+  3  told to stop before the deployment had ended: the next start with the same state goes on";
+
 #[derive(Debug, Parser)]
-#[command(name = "release_bot", about = "Rolls verified packages out to a fleet")]
+#[command(name = "release_bot", about = "Rolls verified packages out to a fleet", after_help = EXIT)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -34,10 +42,18 @@ pub(crate) enum Command {
     Cancel(VerbArgs),
     /// Do the failed hosts again: at once where it is paused, as a new deployment after its end.
     Retry(VerbArgs),
+    /// Put the hosts that serve it back to a release that they have: while it is unfinished as a part of
+    /// it, after its end as a new deployment. Nothing is fetched or sent.
+    Rollback(RollbackArgs),
     /// Go on without a host.
     Skip(SkipArgs),
     /// Give the rollout more time.
     Extend(ExtendArgs),
+    /// Say what a request would do: look at every host, and change none.
+    Plan(PlanArgs),
+    /// File the request of a plan and wait for its end, unless the world has moved since the plan was
+    /// made.
+    Apply(ApplyArgs),
     /// Parse, resolve and verify a request, and touch no host.
     Check(CheckArgs),
     /// Approve of a work order's deployments, or take that back.
@@ -46,13 +62,46 @@ pub(crate) enum Command {
     Agent(AgentArgs),
 }
 
+impl Command {
+    /// Whether what is said is to be JSON.
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            Self::Deploy(DeployArgs { filing, .. }) | Self::Apply(ApplyArgs { filing, .. }) => {
+                filing.json
+            }
+            Self::Run(args) => args.json,
+            Self::Status(args) => args.json,
+            Self::History(args) => args.json,
+            Self::Pause(verb)
+            | Self::Resume(verb)
+            | Self::Promote(verb)
+            | Self::Cancel(verb)
+            | Self::Retry(verb)
+            | Self::Rollback(RollbackArgs { verb, .. })
+            | Self::Skip(SkipArgs { verb, .. })
+            | Self::Extend(ExtendArgs { verb, .. }) => verb.json,
+            Self::Plan(args) => args.json,
+            Self::Check(args) => args.json,
+            Self::Approve(args) => args.json,
+            Self::Agent(args) => args.json,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct DeployArgs {
     /// The request: a .json, .toml, .yaml or .yml file.
     pub(crate) task: PathBuf,
+    #[command(flatten)]
+    pub(crate) filing: FilingArgs,
+}
+
+/// Where something is filed, and how its deployment is shown.
+#[derive(Debug, Args)]
+pub(crate) struct FilingArgs {
     /// Where what was accepted is kept. A bot that was killed goes on with it at its next start. When a
     /// bot is at work there, the request is handed to it.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) bot: BotArgs,
@@ -64,7 +113,7 @@ pub(crate) struct DeployArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Where what was accepted is kept.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     pub(crate) state: PathBuf,
     #[command(flatten)]
     pub(crate) bot: BotArgs,
@@ -77,15 +126,15 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Args)]
 pub(crate) struct BotArgs {
     /// Agents, hosts and projects: a .toml, .json, .yaml or .yml file.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub(crate) inventory: PathBuf,
     #[command(flatten)]
     pub(crate) ssh: SshArgs,
     /// Freeze windows and approvals that are needed: a .toml, .json, .yaml or .yml file.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub(crate) gates: Option<PathBuf>,
     /// The file of approvals that `approve` writes. Required when the gates need any.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub(crate) approvals: Option<PathBuf>,
 }
 
@@ -94,7 +143,7 @@ pub(crate) struct StatusArgs {
     /// One deployment, with its hosts and what was done to it; all unfinished ones without.
     pub(crate) deployment: Option<String>,
     /// The state directory.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     pub(crate) state: PathBuf,
     /// Write a JSON array.
     #[arg(long)]
@@ -104,7 +153,7 @@ pub(crate) struct StatusArgs {
 #[derive(Debug, Args)]
 pub(crate) struct HistoryArgs {
     /// The state directory.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     pub(crate) state: PathBuf,
     /// Those of a project.
     #[arg(long, value_name = "BUSINESS/PROJECT")]
@@ -141,6 +190,7 @@ pub(crate) enum OutcomeArg {
     Succeeded,
     Failed,
     Cancelled,
+    RolledBack,
 }
 
 impl From<OutcomeArg> for Outcome {
@@ -149,6 +199,7 @@ impl From<OutcomeArg> for Outcome {
             OutcomeArg::Succeeded => Self::Succeeded,
             OutcomeArg::Failed => Self::Failed,
             OutcomeArg::Cancelled => Self::Cancelled,
+            OutcomeArg::RolledBack => Self::RolledBack,
         }
     }
 }
@@ -158,7 +209,7 @@ pub(crate) struct VerbArgs {
     /// The deployment.
     pub(crate) deployment: String,
     /// The state directory.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     pub(crate) state: PathBuf,
     /// Why. It is recorded, with the name of the user who calls.
     #[arg(long, default_value = "")]
@@ -190,6 +241,42 @@ pub(crate) struct ExtendArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RollbackArgs {
+    #[command(flatten)]
+    pub(crate) verb: VerbArgs,
+    /// What the hosts go back to: `last-good`, the newest release before it that was proven good there,
+    /// `previous`, the one served right before it, or the id of a release that they have.
+    #[arg(long, value_name = "RELEASE", default_value = "last-good")]
+    pub(crate) to: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// The request: a .json, .toml, .yaml or .yml file.
+    pub(crate) task: PathBuf,
+    /// Whose bot makes the plan when one is at work there, by its own inventory and gates; deployments
+    /// that are unfinished there come first.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) bot: BotArgs,
+    /// Write the plan to a file too, for `apply`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write the plan as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// The plan, as `plan --out` wrote it.
+    pub(crate) plan: PathBuf,
+    #[command(flatten)]
+    pub(crate) filing: FilingArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ApproveArgs {
     /// Who approves. Nobody checks it here: who may write to the file may say anything.
     #[arg(long)]
@@ -198,11 +285,14 @@ pub(crate) struct ApproveArgs {
     #[arg(long)]
     pub(crate) work_order: String,
     /// The file of approvals.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub(crate) approvals: PathBuf,
     /// Take the approval back.
     #[arg(long)]
     pub(crate) revoke: bool,
+    /// Write what was recorded as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -210,7 +300,7 @@ pub(crate) struct CheckArgs {
     /// The request: a .json, .toml, .yaml or .yml file.
     pub(crate) task: PathBuf,
     /// Agents, hosts and projects: a .toml, .json, .yaml or .yml file.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub(crate) inventory: PathBuf,
     #[command(flatten)]
     pub(crate) ssh: SshArgs,
@@ -225,16 +315,19 @@ pub(crate) struct AgentArgs {
     #[arg(long)]
     pub(crate) listen: SocketAddr,
     /// Where what was accepted is kept.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     pub(crate) state: PathBuf,
     /// The hosts that this agent manages, and their projects.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub(crate) inventory: PathBuf,
     /// The file that holds the token which control nodes must show; at least 16 characters.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub(crate) token_file: PathBuf,
     #[command(flatten)]
     pub(crate) ssh: SshArgs,
+    /// Write where it listens as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What is said of hosts reached over SSH. It counts in the inventory's place.

@@ -4,10 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use deploy_core::gate::{FileApprovals, MemoryApprovals};
-use deploy_core::{ControlNode, Gate, Inventory, JournalQuery, Observer, SystemClock};
+use deploy_core::model::DeploymentRequest;
+use deploy_core::{
+    ControlNode, Gate, Inventory, JournalQuery, NullObserver, Observer, Plan, SystemClock,
+};
 use deploy_examples::{SshHosts, wiring};
 
 use crate::args::BotArgs;
+use crate::client;
+use crate::desk;
 use crate::input::{self, AnyError, BadInput};
 use crate::server::Server;
 
@@ -27,6 +32,20 @@ impl Parts {
         let gates = gates(args.gates.as_deref(), args.approvals.as_deref())?;
         let ssh = input::ssh(&inventory, args.ssh)?;
         Ok(Self { inventory, ssh, gates })
+    }
+}
+
+impl Parts {
+    /// Plans a request with a node of these parts that knows of no deployment, and so works on none.
+    pub(crate) async fn plan(&self, request: DeploymentRequest) -> Result<Plan, AnyError> {
+        let state = wiring::State::open(None).await?;
+        let Self { inventory, ssh, gates } = self;
+        let (inventory, ssh, gates) = (inventory.clone(), ssh.clone(), gates.clone());
+        let node =
+            wiring::control_node(inventory, ssh, &state, gates, NullObserver::default()).await?;
+        let plan = node.plan(request).await;
+        node.shutdown().await;
+        plan.map_err(|error| client::refusal(desk::refused(&error)))
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-use crate::input::{AnyError, BadInput};
+use crate::input::{AnyError, BadInput, Drifted};
 use crate::message::{Answer, Ask};
 use crate::{caller, desk, socket};
 
@@ -106,9 +106,18 @@ pub(crate) async fn ask(directory: &Path, ask: &Ask) -> Result<Answered, AnyErro
 /// A refusal is an error.
 fn refuse(answered: Answered) -> Result<Answered, AnyError> {
     match answered.answer {
-        Answer::Refused { message, bad_input: true } => Err(BadInput::new(message).into()),
-        Answer::Refused { message, bad_input: false } => Err(message.into()),
+        Answer::Refused { .. } | Answer::Drifted { .. } => Err(refusal(answered.answer)),
         _ => Ok(answered),
+    }
+}
+
+/// What a refusal is as an error.
+pub(crate) fn refusal(answer: Answer) -> AnyError {
+    match answer {
+        Answer::Refused { message, bad_input: true } => BadInput::new(message).into(),
+        Answer::Refused { message, bad_input: false } => message.into(),
+        Answer::Drifted { drifts } => Drifted(drifts).into(),
+        _ => "the bot that has the state directory open answers something else".into(),
     }
 }
 

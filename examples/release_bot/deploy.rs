@@ -1,25 +1,37 @@
-//! `deploy`: files a request, shows what happens, and ends with its outcome.
+//! `deploy` and `apply`: file a request or a plan, show what happens, and end with its outcome.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use deploy_core::model::{DeploymentId, DeploymentRequest};
-use deploy_core::{NodeError, NullObserver};
-use deploy_examples::{show, wiring};
+use deploy_core::{NullObserver, Plan};
+use deploy_examples::wiring;
 
-use crate::args::DeployArgs;
+use crate::args::{ApplyArgs, DeployArgs, FilingArgs};
 use crate::bot::{Bot, Parts};
 use crate::client::{self, Call, Reached};
+use crate::desk;
 use crate::follow::{Follower, Left, Source};
 use crate::input::{self, AnyError, BadInput};
 use crate::message::{Answer, Ask};
 
 pub(crate) async fn run(args: DeployArgs) -> Result<ExitCode, AnyError> {
-    let filed = input::request(&args.task)?;
-    let has_id = filed.id.is_some();
+    let request = input::request(&args.task)?;
+    let has_id = request.id.is_some();
     // With an id it is the same deployment, whoever it is filed with and how often.
-    let id = filed.id.clone().unwrap_or_else(DeploymentId::generate);
-    let filing = Filing { request: filed.with_id(id.clone()), id, has_id };
+    let id = request.id.clone().unwrap_or_else(DeploymentId::generate);
+    let filed = Filed::Request(Box::new(request.with_id(id.clone())));
+    file(Filing { filed, id, has_id }, args.filing).await
+}
+
+pub(crate) async fn apply(args: ApplyArgs) -> Result<ExitCode, AnyError> {
+    let plan = input::plan(&args.plan)?;
+    let no_id = || BadInput::new(format!("{} names no deployment", args.plan.display()));
+    let id = plan.deployment().cloned().ok_or_else(no_id)?;
+    file(Filing { filed: Filed::Plan(Box::new(plan)), id, has_id: true }, args.filing).await
+}
+
+async fn file(filing: Filing, args: FilingArgs) -> Result<ExitCode, AnyError> {
     let parts = Parts::read(args.bot)?;
     let mut follower = Follower::new(args.json)?;
     let left = match &args.state {
@@ -30,24 +42,31 @@ pub(crate) async fn run(args: DeployArgs) -> Result<ExitCode, AnyError> {
         Some(directory) => filing.with_either(&parts, directory, &mut follower).await,
     };
     follower.end();
-    let Left::Ended(report) = left? else {
+    if !matches!(left?, Left::Ended) {
         eprintln!("release_bot: stopped; {}", resume_hint(args.state.is_some()));
-        return Ok(ExitCode::FAILURE);
-    };
-    if !args.json {
-        println!("{}", show::report(&report));
+        return Ok(ExitCode::from(STOPPED));
     }
-    Ok(if report.succeeded() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(follower.conclude(args.state.as_deref()))
 }
+
+/// The exit status when the deployment has not ended, because this process was told to stop.
+const STOPPED: u8 = 3;
 
 fn resume_hint(kept: bool) -> &'static str {
     if kept { "the next start with the same --state goes on" } else { "nothing was kept" }
 }
 
-/// A request that is filed.
+/// What is filed.
+#[derive(Clone, Debug)]
+enum Filed {
+    Request(Box<DeploymentRequest>),
+    Plan(Box<Plan>),
+}
+
+/// Something that is filed.
 #[derive(Debug)]
 struct Filing {
-    request: DeploymentRequest,
+    filed: Filed,
     id: DeploymentId,
     /// Whether whoever filed it gave it its id.
     has_id: bool,
@@ -90,10 +109,16 @@ impl Filing {
                 eprintln!("release_bot: going on with deployment {} first", earlier.task);
             }
         }
-        let deployment = match bot.node.submit(self.request.clone()).await {
-            Err(error @ NodeError::Conflict { .. }) => Err(BadInput::new(error.to_string()))?,
-            Err(NodeError::Invalid(faults)) => Err(BadInput::new(faults.to_string()))?,
-            submitted => submitted?,
+        let submitted = match self.filed.clone() {
+            Filed::Request(request) => bot.node.submit(*request).await,
+            Filed::Plan(plan) => bot.node.apply(*plan).await,
+        };
+        let deployment = match submitted {
+            Ok(deployment) => deployment,
+            Err(error) => {
+                bot.stop().await;
+                return Err(client::refusal(desk::refused(&error)));
+            }
         };
         let left = follower.follow(Source::own(deployment, follower.last())).await;
         bot.stop().await;
@@ -106,10 +131,15 @@ impl Filing {
         directory: &Path,
         follower: &mut Follower,
     ) -> Result<Left, AnyError> {
-        match call.ask(&Ask::Submit { request: Box::new(self.request.clone()) }).await {
+        let ask = match self.filed.clone() {
+            Filed::Request(request) => Ask::Submit { request },
+            Filed::Plan(plan) => Ask::Apply { plan },
+        };
+        match call.ask(&ask).await {
             Some(Answer::Submitted { .. }) => {}
-            Some(Answer::Refused { message, bad_input: true }) => Err(BadInput::new(message))?,
-            Some(Answer::Refused { message, .. }) => Err(message)?,
+            Some(answer @ (Answer::Refused { .. } | Answer::Drifted { .. })) => {
+                return Err(client::refusal(answer));
+            }
             _ => return Ok(Left::Lost),
         }
         eprintln!(

@@ -24,6 +24,13 @@ pub(crate) async fn answer(node: &ControlNode, ask: Ask, who: &str) -> Answer {
             .submit(*request)
             .await
             .map(|deployment| Answer::Submitted { deployment: deployment.id().clone() }),
+        Ask::Plan { request } => {
+            node.plan(*request).await.map(|plan| Answer::Planned { plan: Box::new(plan) })
+        }
+        Ask::Apply { plan } => node
+            .apply(*plan)
+            .await
+            .map(|deployment| Answer::Submitted { deployment: deployment.id().clone() }),
         Ask::Follow { .. } => Ok(Answer::End),
     };
     answer.unwrap_or_else(|error| refused(&error))
@@ -31,6 +38,9 @@ pub(crate) async fn answer(node: &ControlNode, ask: Ask, who: &str) -> Answer {
 
 /// What an error says to whoever asked.
 pub(crate) fn refused(error: &NodeError) -> Answer {
+    if let NodeError::Drifted { drifts } = error {
+        return Answer::Drifted { drifts: drifts.clone() };
+    }
     let bad_input = matches!(
         error,
         NodeError::NotNow { .. }
@@ -78,6 +88,10 @@ async fn say(
         Wish::Retry => {
             let retried = deployment.retry_failed(by).await?;
             return one(node, retried.id()).await;
+        }
+        Wish::RollBack(to) => {
+            let rolled_back = deployment.roll_back(to, by).await?;
+            return one(node, rolled_back.id()).await;
         }
     }
     one(node, id).await

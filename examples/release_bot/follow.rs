@@ -1,15 +1,18 @@
 //! Following a deployment to its end, in this process or in the bot that has the directory open.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use deploy_core::model::DeploymentId;
-use deploy_core::{Deployment, DeploymentReport, Event, EventStream, Sequence, TaskState};
+use deploy_core::model::{DeploymentId, Outcome};
+use deploy_core::{Deployment, DeploymentReport, Event, EventStream, Sequence, Subject, TaskState};
+use deploy_examples::show;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::client::{self, Call};
 use crate::display::Display;
 use crate::input::AnyError;
 use crate::message::{Answer, Ask, Wish};
+use crate::{account_text, advice};
 
 /// Where the events of a deployment come from.
 #[derive(Debug)]
@@ -58,7 +61,7 @@ impl Source {
 #[derive(Debug)]
 pub(crate) enum Left {
     /// It has ended.
-    Ended(Box<DeploymentReport>),
+    Ended,
     /// Somebody told this process to.
     Told,
     /// The bot has hung up; it can be followed on.
@@ -99,8 +102,8 @@ impl Follower {
                 event = source.next() => match event? {
                     Some(event) => self.take(&event)?,
                     None => {
-                        let report = self.state.as_ref().and_then(DeploymentReport::of);
-                        return Ok(report.map_or(Left::Lost, |r| Left::Ended(Box::new(r))));
+                        let over = self.state.as_ref().is_some_and(|s| s.outcome.is_some());
+                        return Ok(if over { Left::Ended } else { Left::Lost });
                     }
                 },
                 _ = self.interrupt.recv() => {
@@ -125,5 +128,31 @@ impl Follower {
     /// Says that nothing more is shown.
     pub(crate) fn end(&mut self) {
         self.display.end();
+    }
+
+    /// Tells how a deployment that has ended did so, and what may be done now where that was kept in a
+    /// directory. The exit status: whether it came to what it was for.
+    pub(crate) fn conclude(&self, directory: Option<&Path>) -> ExitCode {
+        let Some((state, report)) = self
+            .state
+            .as_ref()
+            .and_then(|state| DeploymentReport::of(state).map(|report| (state, report)))
+        else {
+            return ExitCode::FAILURE;
+        };
+        if !matches!(self.display, Display::Json) {
+            println!("{}", show::report(&report));
+            let id = report.deployment.as_str();
+            print!("{}", account_text::advice(&advice::of(state), id, directory));
+        }
+        let back = match &state.subject {
+            Subject::Deployment { request, .. } => request.rollback.is_some(),
+            _ => false,
+        };
+        match report.outcome {
+            Outcome::Succeeded => ExitCode::SUCCESS,
+            Outcome::RolledBack if back => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use deploy_core::document::Decode;
 use deploy_core::gate::GatePolicy;
 use deploy_core::model::DeploymentRequest;
-use deploy_core::{Format, Inventory, ParseError};
+use deploy_core::{Drift, Format, Inventory, ParseError, Plan};
 use deploy_examples::{SshHosts, SshOptions, ssh_hosts};
 
 /// An error of any part.
@@ -30,6 +30,27 @@ impl fmt::Display for BadInput {
 }
 
 impl Error for BadInput {}
+
+/// A plan does not hold any more: exit status 2.
+#[derive(Debug)]
+pub(crate) struct Drifted(pub(crate) Vec<Drift>);
+
+impl fmt::Display for Drifted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the plan does not hold any more, and nothing was filed:")?;
+        self.0.iter().try_for_each(|drift| write!(f, "\n  {drift}"))
+    }
+}
+
+impl Error for Drifted {}
+
+/// Reads a plan from a file.
+pub(crate) fn plan(path: &Path) -> Result<Plan, BadInput> {
+    let shown = path.display();
+    let text = std::fs::read(path)
+        .map_err(|error| BadInput(format!("{shown} could not be read: {error}")))?;
+    serde_json::from_slice(&text).map_err(|error| BadInput(format!("{shown} is no plan: {error}")))
+}
 
 /// Reads a request from a file.
 pub(crate) fn request(path: &Path) -> Result<DeploymentRequest, BadInput> {
@@ -88,4 +109,14 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+/// An error as data: what happened, and of a plan that does not hold each thing that has changed.
+pub(crate) fn as_json(error: &AnyError) -> serde_json::Value {
+    match error.downcast_ref::<Drifted>() {
+        Some(Drifted(drifts)) => {
+            serde_json::json!({"error": "the plan does not hold any more", "drifts": drifts})
+        }
+        None => serde_json::json!({"error": chain(&**error)}),
+    }
 }

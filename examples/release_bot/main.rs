@@ -3,10 +3,13 @@
 //! ```text
 //! cargo run --example release_bot -- deploy TASK --inventory FILE [--state DIR] [--json]
 //!                                         [--gates FILE] [--approvals FILE]
+//! cargo run --example release_bot -- plan TASK --inventory FILE [--state DIR] [--out FILE] [--gates FILE] …
+//! cargo run --example release_bot -- apply PLAN --inventory FILE [--state DIR] [--gates FILE] …
 //! cargo run --example release_bot -- run --state DIR --inventory FILE [--gates FILE] [--approvals FILE]
 //! cargo run --example release_bot -- status [DEPLOYMENT] --state DIR [--json]
 //! cargo run --example release_bot -- history --state DIR [--project B/P] [--host HOST] [--work-order N] …
 //! cargo run --example release_bot -- pause|resume|promote|cancel|retry DEPLOYMENT --state DIR [--reason TEXT]
+//! cargo run --example release_bot -- rollback DEPLOYMENT [--to last-good|previous|RELEASE] --state DIR [--reason TEXT]
 //! cargo run --example release_bot -- skip DEPLOYMENT HOST --state DIR [--reason TEXT]
 //! cargo run --example release_bot -- extend DEPLOYMENT (--by 30m | --until TIME) --state DIR [--reason TEXT]
 //! cargo run --example release_bot -- approve --by NAME --work-order NUMBER --approvals FILE [--revoke]
@@ -23,11 +26,13 @@
 //! the directory itself, and the next start acts on it. Who did something is the user who called.
 //!
 //! TASK and the inventory are JSON, TOML or YAML, told by their ending. Exit status: 0 when the
-//! deployment succeeded, or what was asked is done; 1 when it ended otherwise, or something failed; 2 when the input is
-//! bad, or what was asked makes no sense for the deployment as it is.
+//! deployment came to what it is for, or what was asked is done; 1 when it ended otherwise, or something failed; 2 when
+//! the input is bad, or what was asked makes no sense for the deployment as it is; 3 when the bot was told to stop
+//! before the deployment had ended.
 
 mod account;
 mod account_text;
+mod advice;
 mod agent;
 mod approve;
 mod args;
@@ -36,6 +41,7 @@ mod bot;
 mod caller;
 mod check;
 mod client;
+mod deed;
 mod deploy;
 mod desk;
 mod display;
@@ -43,6 +49,8 @@ mod follow;
 mod input;
 mod message;
 mod people;
+mod plan;
+mod plan_text;
 mod run;
 mod server;
 mod socket;
@@ -52,13 +60,17 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
-use input::BadInput;
+use input::{BadInput, Drifted};
 use message::Wish;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = Cli::parse().command;
+    let json = command.json();
+    let result = match command {
         Command::Deploy(args) => deploy::run(args).await,
+        Command::Plan(args) => plan::run(args).await,
+        Command::Apply(args) => deploy::apply(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Status(args) => people::status(args).await,
         Command::History(args) => people::history(args).await,
@@ -67,6 +79,7 @@ async fn main() -> ExitCode {
         Command::Promote(args) => people::say(args, Wish::Promote).await,
         Command::Cancel(args) => people::say(args, Wish::Cancel).await,
         Command::Retry(args) => people::say(args, Wish::Retry).await,
+        Command::Rollback(args) => people::roll_back(args).await,
         Command::Skip(args) => people::skip(args).await,
         Command::Extend(args) => people::extend(args).await,
         Command::Approve(args) => approve::run(args).await,
@@ -74,7 +87,11 @@ async fn main() -> ExitCode {
         Command::Agent(args) => agent::run(args).await,
     };
     result.unwrap_or_else(|error| {
-        eprintln!("release_bot: {}", input::chain(&*error));
-        ExitCode::from(if error.is::<BadInput>() { 2 } else { 1 })
+        match json {
+            true => eprintln!("{}", input::as_json(&error)),
+            false => eprintln!("release_bot: {}", input::chain(&*error)),
+        }
+        let theirs = error.is::<BadInput>() || error.is::<Drifted>();
+        ExitCode::from(if theirs { 2 } else { 1 })
     })
 }

@@ -1,8 +1,8 @@
 //! What is asked of a bot that has a state directory open, and what it answers: a line of JSON each.
 
 use deploy_core::model::{BusinessName, DeploymentId, DeploymentRequest, HostName, Outcome};
-use deploy_core::model::{ProjectName, TaskId, Timestamp, WorkOrder};
-use deploy_core::{Event, HostRecord, JournalQuery, Sequence};
+use deploy_core::model::{ProjectName, RollbackTarget, TaskId, Timestamp, WorkOrder};
+use deploy_core::{Drift, Event, HostRecord, JournalQuery, Plan, Sequence};
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
@@ -21,6 +21,10 @@ pub(crate) enum Ask {
     Say { deployment: DeploymentId, wish: Wish, why: String },
     /// Take a request.
     Submit { request: Box<DeploymentRequest> },
+    /// Say what a request would do.
+    Plan { request: Box<DeploymentRequest> },
+    /// Take the request of a plan.
+    Apply { plan: Box<Plan> },
     /// The events of a deployment after a number, up to its end.
     Follow { deployment: DeploymentId, after: Sequence },
 }
@@ -37,6 +41,7 @@ pub(crate) enum Wish {
     Skip(HostName),
     /// Until then.
     Extend(Timestamp),
+    RollBack(RollbackTarget),
 }
 
 /// Which deployments are wanted. What is not set matches everything.
@@ -77,6 +82,13 @@ pub(crate) enum Answer {
     },
     Submitted {
         deployment: DeploymentId,
+    },
+    Planned {
+        plan: Box<Plan>,
+    },
+    /// A plan was not applied: the world has moved.
+    Drifted {
+        drifts: Vec<Drift>,
     },
     Event {
         event: Box<Event>,

@@ -4,11 +4,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use deploy_core::model::{DeploymentId, HostName, Timestamp};
+use deploy_core::model::{DeploymentId, HostName, RollbackTarget, Timestamp};
 
 use crate::account::Account;
 use crate::account_text;
-use crate::args::{ExtendArgs, HistoryArgs, SkipArgs, StatusArgs, VerbArgs};
+use crate::args::{ExtendArgs, HistoryArgs, RollbackArgs, SkipArgs, StatusArgs, VerbArgs};
 use crate::client::{self, Answered};
 use crate::input::{AnyError, BadInput};
 use crate::message::{Answer, Ask, Filter, Wish};
@@ -23,8 +23,10 @@ pub(crate) async fn status(args: StatusArgs) -> Result<ExitCode, AnyError> {
         return Ok(ExitCode::SUCCESS);
     }
     for account in &accounts {
-        let show = if whole { account_text::whole } else { account_text::line };
-        println!("{}", show(account));
+        match whole {
+            true => println!("{}", account_text::whole(account, &args.state)),
+            false => println!("{}", account_text::line(account)),
+        }
     }
     if accounts.is_empty() {
         println!("nothing is unfinished");
@@ -102,6 +104,15 @@ pub(crate) async fn extend(args: ExtendArgs) -> Result<ExitCode, AnyError> {
         }
     };
     say(args.verb, Wish::Extend(until)).await
+}
+
+pub(crate) async fn roll_back(args: RollbackArgs) -> Result<ExitCode, AnyError> {
+    let to = match args.to.as_str() {
+        "last-good" => RollbackTarget::LastGood,
+        "previous" => RollbackTarget::Previous,
+        release => RollbackTarget::Release(read("--to", release)?),
+    };
+    say(args.verb, Wish::RollBack(to)).await
 }
 
 /// The deadline of a deployment; the present time where it has none, which is refused later on.

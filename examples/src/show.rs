@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use deploy_core::model::{HostResult, HostStatus};
-use deploy_core::{DeploymentReport, Event, Fact, Failure};
+use deploy_core::model::{HostResult, HostStatus, Timestamp};
+use deploy_core::{DeploymentReport, Event, Fact};
 
 /// An event as a line for people; `None` for those that say nothing to them.
 #[must_use]
@@ -16,15 +16,15 @@ pub fn line(event: &Event) -> Option<String> {
         Fact::Verified { package } => {
             format!("package verified: {} bytes, sha256 {}", package.size, package.sha256)
         }
-        Fact::Waiting { until } => format!("waiting until {until}"),
-        Fact::Held { reason, until } => format!("held until {until}: {reason}"),
+        Fact::Waiting { until } => format!("waiting until {}", time(*until)),
+        Fact::Held { reason, until } => format!("held until {}: {reason}", time(*until)),
         Fact::InLine { behind, position } => format!("in line behind {behind}, place {position}"),
         Fact::RolloutStarted { batches, .. } => {
             let sizes: Vec<_> = batches.iter().map(|batch| batch.len().to_string()).collect();
             format!("rolling out in batches of {}", sizes.join(", "))
         }
         Fact::BatchHeld { batch, hold, until } => match until {
-            Some(until) => format!("batch {} waits until {until}: {hold}", batch + 1),
+            Some(until) => format!("batch {} waits until {}: {hold}", batch + 1, time(*until)),
             None => format!("batch {} waits: {hold}", batch + 1),
         },
         Fact::BatchStarted { batch } => format!("batch {}", batch + 1),
@@ -39,13 +39,20 @@ pub fn line(event: &Event) -> Option<String> {
         Fact::HostFinished { result } => host(result),
         Fact::Recalled { task } => format!("{task} taken back: it has not begun"),
         Fact::BudgetPassed { reason, .. } => reason.clone(),
+        Fact::HostFailedLater { result } => format!("{}, after it had succeeded", host(result)),
+        Fact::RollbackFiled { by } => format!("filed by {by}"),
+        Fact::RollbackRequested { by, to } => format!("to be rolled back to {to}, by {by}"),
+        Fact::RollbackStarted { failure, to, batches, .. } => {
+            let hosts: usize = batches.iter().map(Vec::len).sum();
+            format!("rolling back {hosts} hosts to {to}: {failure}")
+        }
         Fact::DeadlinePassed => "the deadline has passed".to_owned(),
         Fact::Paused { by } => format!("paused by {by}"),
         Fact::Resumed { by, .. } => format!("resumed by {by}"),
         Fact::Promoted { by } => format!("promoted by {by}"),
         Fact::Retried { by, hosts } => format!("{} hosts are done again, by {by}", hosts.len()),
         Fact::Skipped { by, host } => format!("without {host}, by {by}"),
-        Fact::Extended { by, deadline } => format!("extended until {deadline} by {by}"),
+        Fact::Extended { by, deadline } => format!("extended until {} by {by}", time(*deadline)),
         Fact::CancelRequested { reason, who: Some(who) } => {
             format!("cancel requested by {who}: {reason}")
         }
@@ -74,24 +81,43 @@ pub fn host(result: &HostResult) -> String {
     line
 }
 
+/// How many hosts have what their hooks wrote told in a report.
+const OUTPUTS: usize = 3;
+
 /// The report, for people.
 #[must_use]
 pub fn report(report: &DeploymentReport) -> String {
     let took = report.finished_at.since(report.accepted_at);
-    let mut text = format!("{} {} in {:.1?}", report.deployment, report.outcome, took);
+    let outcome = report.outcome.as_str().replace('_', " ");
+    let mut text = format!("{} {outcome} in {took:.1?}", report.deployment);
     if let Some(failure) = &report.failure {
         let _ = write!(text, ": {failure}");
     }
+    let mut told = 0;
     for result in &report.hosts {
         let _ = write!(text, "\n{}", host(result));
-    }
-    if let Some(output) = first_output(report) {
-        let _ = write!(text, "\nlast output:\n{output}");
+        if let Some(output) = output(result).filter(|_| told < OUTPUTS) {
+            text.push_str(&output);
+            told += 1;
+        }
     }
     text
 }
 
-fn first_output(report: &DeploymentReport) -> Option<&str> {
-    let failures = report.hosts.iter().filter_map(|result| result.failure.as_ref());
-    failures.filter_map(|failure: &Failure| failure.output.as_deref()).next()
+/// The end of what the hook that failed on a host wrote, a line each.
+#[must_use]
+pub fn output(result: &HostResult) -> Option<String> {
+    let output = result.failure.as_ref()?.output.as_deref()?;
+    let lines: Vec<_> = output.trim_end().lines().map(|line| format!("\n    | {line}")).collect();
+    Some(lines.concat())
+}
+
+/// A time for people: to the second.
+#[must_use]
+pub fn time(time: Timestamp) -> String {
+    let text = time.to_string();
+    match text.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => text,
+    }
 }

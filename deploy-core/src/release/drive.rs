@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::job::{Job, Probing};
+use super::job::{Bundle, Job, JobWork, Probing};
 use super::place::Placing;
 use super::probe::probe;
 use super::reader::MarkerReader;
@@ -58,6 +58,8 @@ pub(crate) struct Drive {
     /// while a thread of ours still unpacks there.
     stop: CancelToken,
     stopping: bool,
+    /// What was said in band had its time, and the session may be stopped.
+    impatient: bool,
     words: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
 }
 
@@ -86,6 +88,7 @@ impl Drive {
             stdin: None,
             stop: CancelToken::new(),
             stopping: false,
+            impatient: false,
             words: mpsc::channel(1),
         }
     }
@@ -109,6 +112,7 @@ impl Drive {
         let mut complaint = Vec::new();
         let mut exit: Option<Result<Exit, SessionError>> = None;
         let (mut said_open, mut complained_open) = (true, true);
+        let mut patience = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
         let mut limit = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
         while exit.is_none() || said_open || complained_open {
             tokio::select! {
@@ -134,8 +138,17 @@ impl Drive {
                 }
                 failure = stop_of(&self.cx, &self.job), if !self.stopping => {
                     self.stopping = true;
-                    limit.as_mut().reset(Instant::now() + SESSION_GRACE + GIVE_UP);
+                    // What was said in band is not overtaken by the end of the session.
+                    let mut until = Instant::now();
+                    if !state.heeds_its_input() {
+                        until += SESSION_GRACE;
+                    }
+                    patience.as_mut().reset(until);
+                    limit.as_mut().reset(until + SESSION_GRACE + GIVE_UP);
                     self.carry_out(state.take(Input::Stop(failure)));
+                }
+                () = &mut patience, if self.stopping && !self.impatient => {
+                    self.impatient = true;
                     self.stop_session();
                 }
                 () = &mut limit, if self.stopping && exit.is_none() => {
@@ -165,7 +178,10 @@ impl Drive {
     }
 
     fn send(&mut self) {
-        let (package, stdin) = (self.job.package.clone(), self.stdin.clone());
+        let JobWork::Install(Bundle { package, .. }) = &self.job.work else {
+            return;
+        };
+        let (package, stdin) = (package.clone(), self.stdin.clone());
         self.work = Some(Box::pin(async move {
             send_package(&package, &stdin?).await.err().map(Input::NotSent)
         }));
@@ -216,7 +232,7 @@ impl Drive {
 
     /// Stops the session once nothing of ours works on the host any more.
     fn stop_session(&mut self) {
-        if self.stopping && !self.unpacking {
+        if self.impatient && !self.unpacking {
             self.stop.cancel(self.cx.cancel.reason().unwrap_or("the deadline has passed"));
         }
     }

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::hosts::install_all;
-use super::job::{Job, Probing, Settings};
+use super::hosts::visit_all;
+use super::job::{Bundle, Job, JobWork, Probing, Settings};
 use super::place::failure_of;
 use super::report::Reporter;
 use crate::archive::{self, Interrupt, PackageContents, UnpackLimits};
@@ -18,11 +18,12 @@ use crate::model::{ReleaseAction, ReleaseReport, ReleaseTask, Sha256Digest};
 use crate::prober::Prober;
 use crate::verifier::{VerifiedPackage, Verifier, VerifyError};
 
-/// Installs releases on hosts that a [`Connector`] reaches.
+/// Installs releases on hosts that a [`Connector`] reaches, undoes them, and looks at what is there.
 ///
-/// It fetches and inspects the package once, and installs on at most
+/// It does as the task's [`action`](ReleaseTask::action) says, on at most
 /// [`max_parallel`](ReleaseTask::max_parallel) hosts at a time, over one session and with one run of
-/// one program a host. How a release is laid out there: see the [module](crate::release).
+/// one program a host. A package is fetched and inspected once, and only to be installed. How a release
+/// is laid out, and undone: see the [module](crate::release).
 ///
 /// # Cancellation
 ///
@@ -64,8 +65,14 @@ impl ReleaseExecutor {
     /// The monitor and who asks it, when the task has one; refuses what could not be asked.
     fn probing(&self, task: &ReleaseTask) -> Result<Option<Probing>, ExecuteError> {
         let rejected = |reason: String| ExecuteError::Rejected { reason };
-        let Some(monitor) = &task.monitor else {
-            return Ok(None);
+        let asked = task.action != ReleaseAction::Inspect;
+        let Some(monitor) = task.monitor.as_ref().filter(|_| asked) else {
+            return match task.action {
+                ReleaseAction::Probe => {
+                    Err(rejected("the task has no monitoring address".to_owned()))
+                }
+                _ => Ok(None),
+            };
         };
         let Some(prober) = &self.prober else {
             let reason = "the task has a monitoring address, and this executor has no prober";
@@ -78,6 +85,13 @@ impl ReleaseExecutor {
             })?;
         }
         Ok(Some(Probing { monitor: monitor.clone(), prober: Arc::clone(prober) }))
+    }
+
+    /// The package, fetched, checked and looked through.
+    async fn bundle(&self, cx: &Context, task: &ReleaseTask) -> Result<Bundle, ExecuteError> {
+        let package = self.fetch(cx, task).await?;
+        let contents = self.inspect(cx, &package).await?;
+        Ok(Bundle { package, contents })
     }
 
     async fn fetch(
@@ -176,22 +190,26 @@ impl Drop for StopOnDrop {
 #[async_trait]
 impl Executor for ReleaseExecutor {
     async fn execute(&self, cx: Context, task: ReleaseTask) -> Result<ReleaseReport, ExecuteError> {
-        if task.action != ReleaseAction::Install {
-            let reason = "this executor installs releases, and does nothing else".to_owned();
-            return Err(ExecuteError::Rejected { reason });
-        }
         let probing = self.probing(&task)?;
         let fence = task.fence.for_attempt(cx.attempt);
         if i64::try_from(fence.number()).is_err() {
             let reason = format!("the fencing number {fence} is larger than hosts can compare");
             return Err(ExecuteError::Rejected { reason });
         }
-        let package = self.fetch(&cx, &task).await?;
-        let contents = self.inspect(&cx, &package).await?;
+        let work = match &task.action {
+            ReleaseAction::Install => JobWork::Install(self.bundle(&cx, &task).await?),
+            ReleaseAction::Rollback { release, to } => {
+                JobWork::Rollback { release: release.clone(), to: to.clone() }
+            }
+            ReleaseAction::Inspect => JobWork::Inspect,
+            ReleaseAction::Probe => {
+                let reason = "this executor does not ask monitoring addresses alone".to_owned();
+                return Err(ExecuteError::Rejected { reason });
+            }
+        };
         let job = Job {
             fence,
-            package,
-            contents,
+            work,
             probing,
             connector: Arc::clone(&self.connector),
             settings: self.settings.clone(),
@@ -200,7 +218,7 @@ impl Executor for ReleaseExecutor {
         let reporter = Reporter::new(cx.clone());
         let cx = Context { cancel: cx.cancel.child(), ..cx };
         let stop = StopOnDrop { cancel: cx.cancel.clone(), reporter: reporter.clone() };
-        let results = install_all(Arc::new(job), &cx, &reporter).await;
+        let results = visit_all(Arc::new(job), &cx, &reporter).await;
         drop(stop);
         Ok(ReleaseReport::new(results))
     }

@@ -6,21 +6,17 @@ use std::time::Instant;
 
 use tokio::task::{Id, JoinSet};
 
-use super::install::install;
 use super::job::Job;
 use super::report::Reporter;
+use super::visit::visit;
 use crate::context::Context;
 use crate::event::Fact;
 use crate::failure::{Failure, FailureCode};
 use crate::model::{HostResult, HostStatus, Target};
 
-/// Installs on all hosts of the task and gives their results in the task's order. Dropping the
+/// Does the task on all of its hosts and gives their results in the task's order. Dropping the
 /// future leaves the hosts that have begun to themselves: the caller cancels them.
-pub(crate) async fn install_all(
-    job: Arc<Job>,
-    cx: &Context,
-    reporter: &Reporter,
-) -> Vec<HostResult> {
+pub(crate) async fn visit_all(job: Arc<Job>, cx: &Context, reporter: &Reporter) -> Vec<HostResult> {
     let targets = &job.task.hosts;
     let at_once = usize::try_from(job.task.max_parallel).unwrap_or(usize::MAX).max(1);
     let mut results: Vec<Option<HostResult>> = vec![None; targets.len()];
@@ -90,7 +86,7 @@ impl Working {
         reporter.report(Fact::HostStarted { host: target.host.clone() });
         let deadline = Instant::now().checked_add(job.task.release.timeout);
         let cx = deadline.map_or_else(|| cx.clone(), |at| cx.clone().with_deadline(at));
-        let work = install(Arc::clone(job), cx, target, reporter.clone());
+        let work = visit(Arc::clone(job), cx, target, reporter.clone());
         self.indices.insert(self.hosts.spawn(work).id(), index);
     }
 

@@ -4,7 +4,7 @@ use serde::de::IntoDeserializer;
 use serde::de::value::{Error as Undefined, StrDeserializer};
 
 use crate::failure::FailureCode;
-use crate::model::ReleaseId;
+use crate::model::{FoundRelease, ReleaseId};
 use crate::release_step::Step;
 
 /// One word of the program on the host.
@@ -30,6 +30,12 @@ pub(crate) enum Marker {
     Tail(u64),
     /// What `current` points to in the end.
     Serves(Option<ReleaseId>),
+    /// A release that is there, and its place in their order.
+    Release(FoundRelease, u64),
+    /// So many KiB are free.
+    Free(u64),
+    /// Who holds the lock, in words.
+    Locked(String),
     /// The last word, with the status that the program ends with.
     Ended(i32, Ending),
 }
@@ -43,6 +49,8 @@ pub(crate) enum Ending {
     Failed,
     /// The release before is served again.
     RolledBack,
+    /// It was looked at, and not changed.
+    Checked,
 }
 
 /// Why it failed, as the host says it.
@@ -98,12 +106,23 @@ impl Marker {
             "tail" => Self::Tail(rest.parse().ok()?),
             "serves" if rest.is_empty() => Self::Serves(None),
             "serves" => Self::Serves(Some(ReleaseId::new(rest).ok()?)),
+            "release" => {
+                let words: Vec<&str> = rest.split(' ').collect();
+                let [release, state, order, sha256, previous] = words[..] else { return None };
+                let mut found = FoundRelease::new(ReleaseId::new(release).ok()?, defined(state)?);
+                found.sha256 = sha256.parse().ok();
+                found.previous = ReleaseId::new(previous).ok();
+                Self::Release(found, order.parse().ok()?)
+            }
+            "free" => Self::Free(rest.parse().ok()?),
+            "locked" => Self::Locked(rest.to_owned()),
             "end" => {
                 let (status, ending) = rest.split_once(' ')?;
                 let ending = match ending {
                     "succeeded" => Ending::Succeeded,
                     "failed" => Ending::Failed,
                     "rolled_back" => Ending::RolledBack,
+                    "checked" => Ending::Checked,
                     _ => return None,
                 };
                 Self::Ended(status.parse().ok()?, ending)
@@ -122,11 +141,15 @@ fn defined<'a, T: serde::Deserialize<'a>>(word: &'a str) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ReleaseState;
 
     #[test]
     fn every_word_is_read() {
         use Marker::*;
         let release = ReleaseId::new("r-1").unwrap();
+        let bare = FoundRelease::new(release.clone(), ReleaseState::Complete);
+        let mut found = FoundRelease::new(ReleaseId::new("r-2").unwrap(), ReleaseState::Good);
+        found.previous = Some(release.clone());
         for (line, marker) in [
             ("step lock begin", Begin(Step::Lock)),
             ("step before_switch end", End(Step::BeforeSwitch, None)),
@@ -147,6 +170,11 @@ mod tests {
             ("serves r-1", Serves(Some(release))),
             ("serves ", Serves(None)),
             ("end 1 rolled_back", Ended(1, Ending::RolledBack)),
+            ("end 0 checked", Ended(0, Ending::Checked)),
+            ("release r-2 good 7 - r-1", Release(found, 7)),
+            ("release r-1 complete 3 not-a-digest -", Release(bare, 3)),
+            ("free 1024", Free(1024)),
+            ("locked by anna", Locked("by anna".to_owned())),
         ] {
             assert_eq!(Marker::parse(line), Some(marker), "{line}");
         }
@@ -166,6 +194,11 @@ mod tests {
             "end 0",
             "end x failed",
             "need",
+            "release r-1 good",
+            "release ../x good 1 - -",
+            "release r-1 splendid 1 - -",
+            "release r-1 good -1 - -",
+            "free much",
         ] {
             assert_eq!(Marker::parse(line), None, "{line:?}");
         }

@@ -12,7 +12,8 @@
 //! <root>/.deploy/marks/<id>        unfinished, complete, good or failed; digest, task, the one before
 //! <root>/.deploy/logs/<id>/…       what hooks wrote, whole
 //! <root>/.deploy/packages/<sha256> the packages of the newest good releases, when they were sent
-//! <root>/.deploy/history.jsonl     who, what, why, when, how it ended: one line a release
+//! <root>/.deploy/undo              the rollback that is under way, or did not come to its end
+//! <root>/.deploy/history.jsonl     who, what, why, when, how it ended: one line a release or rollback
 //! ```
 //!
 //! One run of one POSIX shell program over one session does it all: lock, transfer, verify, unpack,
@@ -23,7 +24,8 @@
 //! host → node   @deploy <nonce> step <step> begin | step <step> end <note> | need package | need verdict
 //!               out <step> <bytes>, then the bytes | more <step> <file> | serves <release>
 //!               fail <code> <step> <message> | further … | tail <bytes>, then the bytes | end <status> <how>
-//! node → host   package <size>, then the bytes | placed | commit | rollback
+//!               release <id> <state> <order> <sha256> <previous> | free <KiB> | locked <by whom>
+//! node → host   package <size>, then the bytes | placed | commit | rollback | stop
 //! ```
 //!
 //! - **The end of its standard input means that nobody is there**: the node died, the connection
@@ -50,6 +52,29 @@
 //!   one is used again when its SHA-256 is right. So the node waits for the host once, to hear whether it
 //!   needs the package, and once more for a verdict when there is a monitoring address.
 //!
+//! # Undoing a release
+//!
+//! A task whose action is [`Rollback`](crate::model::ReleaseAction::Rollback) makes a release current again
+//! that the host has: lock, switch, after-switch hooks in it with `DEPLOY_ROLLBACK=1`, verdict, unlock.
+//! Nothing is fetched or sent.
+//!
+//! - **To which one**: the newest good one from before the one that is undone, by the order in which they
+//!   came; or the one that was served right before it, proven or not; or one that is named. It has to be
+//!   there as a whole. One that has failed, or was undone, is never gone back to, so there is no loop.
+//!   With none, the failure `release_missing` names what was wanted and what there is.
+//! - **A host that serves something else** is left as it is, and counts as rolled back.
+//! - **It is not stopped by a node that has gone.** Before the switch the end of the input ends it; after it
+//!   the host goes on to its end, since half way is no place to be. Only `stop` and signals end it then.
+//! - **What is interrupted or fails is taken up** by the next attempt to undo the same release, whatever
+//!   happened to the program: a note, `.deploy/undo`, is on the disk before the switch, and goes when the
+//!   release that is current again has proven itself. All hooks run again then. A new release that is
+//!   switched to ends it, too.
+//! - **What fails is no rollback**: after a hook that fails, or an unhealthy answer, the host still serves
+//!   what it went back to, and says so. Nothing goes forward again.
+//!
+//! [`Inspect`](crate::model::ReleaseAction::Inspect) takes no lock and changes nothing: it reads what `current`
+//! points to, the marks, the lock, and what is free.
+//!
 //! # Environment of hooks
 //!
 //! `DEPLOY_ID`, `DEPLOY_TASK`, `DEPLOY_BUSINESS`, `DEPLOY_PROJECT`, `DEPLOY_WORK_ORDER`,
@@ -71,9 +96,9 @@
 mod child;
 mod drive;
 mod executor;
+mod found;
 mod health;
 mod hosts;
-mod install;
 mod job;
 mod local;
 mod marker;
@@ -86,6 +111,7 @@ mod report;
 mod script;
 mod send;
 mod state;
+mod visit;
 
 pub use executor::{ReleaseExecutor, ReleaseExecutorBuilder};
 pub use local::{LocalConnector, LocalSession};

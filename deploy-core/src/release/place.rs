@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
+use super::job::Bundle;
 use super::state::Input;
-use crate::archive::{self, ArchiveError, Interrupt, PackageContents, UnpackLimits};
+use crate::archive::{self, ArchiveError, Interrupt, UnpackLimits};
 use crate::failure::{Failure, FailureCode, Retry};
 use crate::model::Digests;
 use crate::release_step::Step;
-use crate::verifier::{VerifiedPackage, VerifyError};
+use crate::verifier::VerifyError;
 
 /// How much is hashed at once.
 const CHUNK: usize = 256 * 1024;
@@ -19,8 +20,7 @@ const CHUNK: usize = 256 * 1024;
 /// A package and where it goes.
 #[derive(Debug)]
 pub(crate) struct Placing {
-    pub(crate) package: VerifiedPackage,
-    pub(crate) contents: PackageContents,
+    pub(crate) bundle: Bundle,
     pub(crate) limits: UnpackLimits,
     pub(crate) into: PathBuf,
     pub(crate) interrupt: Interrupt,
@@ -47,7 +47,7 @@ impl Placing {
             if self.interrupt.is_raised() {
                 return Err(interrupted());
             }
-            match self.package.file.read_at(&mut buffer, at) {
+            match self.bundle.package.file.read_at(&mut buffer, at) {
                 Ok(0) => break,
                 Ok(read) => {
                     digests.update(&buffer[..read]);
@@ -57,7 +57,7 @@ impl Placing {
                 Err(error) => return Err(unreadable(error)),
             }
         }
-        let (found, expected) = (digests.finish(), &self.package.digests);
+        let (found, expected) = (digests.finish(), &self.bundle.package.digests);
         if found == *expected {
             return Ok(());
         }
@@ -70,14 +70,14 @@ impl Placing {
 
     fn unpack(&self) -> Result<(), Failure> {
         let found = archive::unpack(
-            &self.package.file,
-            &self.package.file_name,
+            &self.bundle.package.file,
+            &self.bundle.package.file_name,
             &self.into,
             &self.limits,
             &self.interrupt,
         )
         .map_err(|error| failure_of(&error))?;
-        if found == self.contents {
+        if found == self.bundle.contents {
             return Ok(());
         }
         let message = "the package holds something else than when it was inspected";

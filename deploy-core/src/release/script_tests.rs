@@ -5,10 +5,19 @@ use std::process::Command;
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{DeploymentId, DeploymentRequest, Digests, PackageSource, PackageUrl, TaskId};
+use crate::archive::{PackageContents, PackageFormat};
+use crate::model::{
+    DeploymentId, DeploymentRequest, Digests, Hook, PackageSource, PackageUrl, ReleaseId, TaskId,
+};
+use crate::verifier::VerifiedPackage;
 
-/// A task whose every free text holds a command.
+/// The program that installs a task whose every free text holds a command.
 fn script(hooks: usize) -> Result<String, ScriptError> {
+    script_of(hooks, None)
+}
+
+/// The same task, when it does something else.
+fn script_of(hooks: usize, other: Option<Work<'_>>) -> Result<String, ScriptError> {
     let url = PackageUrl::new("https://h/app.tar.gz?token=canary#x").unwrap();
     let digests = Digests::new().finish();
     let source = PackageSource::new(url, digests.md5).pinned(&digests);
@@ -26,20 +35,18 @@ fn script(hooks: usize) -> Result<String, ScriptError> {
     let mut task = ReleaseTask::new(TaskId::from(&id), id, &request, source, hosts, Fence::new(1));
     task.release.shared = vec!["a'; touch pwned; '/b".parse().unwrap()];
     task.release.hooks.before_switch = vec![Hook::new("x".repeat(16_000)).unwrap(); hooks];
+    let null = Arc::new(File::open("/dev/null").unwrap());
+    let bundle = Bundle {
+        package: VerifiedPackage::new(null, digests, "app.tar.gz".to_owned()),
+        contents: PackageContents::new(PackageFormat::TarGz, 2, 1, 5000),
+    };
     let plan = HostPlan {
         task: &task,
         target: &target,
-        package: &VerifiedPackage::new(
-            Arc::new(File::open("/dev/null").unwrap()),
-            digests,
-            "app.tar.gz".to_owned(),
-        ),
-        contents: &PackageContents::new(PackageFormat::TarGz, 2, 1, 5000),
+        work: other.unwrap_or(Work::Install { bundle: &bundle, in_process: false, margin: 0 }),
         root: target.root.as_str(),
-        in_process: false,
         fence: task.fence,
         node: "node\n'; touch pwned",
-        margin: 0,
         run: "run",
         nonce: "nonce",
     };
@@ -83,14 +90,18 @@ fn a_program_too_long_for_a_host_is_refused() {
 
 #[test]
 fn every_shell_takes_every_part() {
-    let script = script(1).unwrap();
-    for shell in [&["dash"][..], &["bash", "--posix"], &["busybox", "sh"]] {
-        let output = Command::new(shell[0])
-            .args(&shell[1..])
-            .args(["-n", "-c", &script])
-            .output()
-            .unwrap_or_else(|e| panic!("{shell:?}: {e}; apt-get install dash bash busybox"));
-        assert!(output.status.success(), "{shell:?}: {output:?}");
+    let release = ReleaseId::new("d0").unwrap();
+    let rollback = Work::Rollback { release: &release, to: &RollbackTarget::LastGood };
+    for work in [None, Some(rollback), Some(Work::Inspect)] {
+        let script = script_of(1, work).unwrap();
+        for shell in [&["dash"][..], &["bash", "--posix"], &["busybox", "sh"]] {
+            let output = Command::new(shell[0])
+                .args(&shell[1..])
+                .args(["-n", "-c", &script])
+                .output()
+                .unwrap_or_else(|e| panic!("{shell:?}: {e}; apt-get install dash bash busybox"));
+            assert!(output.status.success(), "{shell:?}: {output:?}");
+        }
     }
 }
 

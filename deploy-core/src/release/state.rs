@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::found::Found;
 use super::marker::{Ending, Marker, Reason};
 use super::output::OutputText;
 use super::reader::Heard;
@@ -59,12 +60,33 @@ pub(crate) enum Effect {
     HangUp,
 }
 
-/// A release on one host, as the node sees it.
+/// What the program is to do.
+#[derive(Clone, Debug)]
+pub(crate) enum Aim {
+    /// Install a release, whose package our own code may unpack in process.
+    Install { release: ReleaseId, in_process: bool },
+    /// Undo a release.
+    Rollback,
+    /// Look at what is there.
+    Inspect,
+}
+
+impl Aim {
+    /// The last word of a program that did it.
+    fn ending(&self) -> Ending {
+        match self {
+            Self::Install { .. } => Ending::Succeeded,
+            Self::Rollback => Ending::RolledBack,
+            Self::Inspect => Ending::Checked,
+        }
+    }
+}
+
+/// One run of the program on one host, as the node sees it.
 #[derive(Debug)]
 pub(crate) struct HostRun {
     host: HostName,
-    release: ReleaseId,
-    in_process: bool,
+    aim: Aim,
     begun: Vec<Step>,
     ended: Vec<Step>,
     output: OutputText,
@@ -77,6 +99,7 @@ pub(crate) struct HostRun {
     further: Vec<Failure>,
     tail: Vec<u8>,
     serves: Option<ReleaseId>,
+    found: Found,
     end: Option<(i32, Ending)>,
     stop: Option<Failure>,
 }
@@ -89,11 +112,10 @@ enum Frame {
 
 impl HostRun {
     /// Nothing has been heard yet.
-    pub(crate) fn new(host: HostName, release: ReleaseId, in_process: bool) -> Self {
+    pub(crate) fn new(host: HostName, aim: Aim) -> Self {
         Self {
             host,
-            release,
-            in_process,
+            aim,
             begun: Vec::new(),
             ended: Vec::new(),
             output: OutputText::default(),
@@ -104,6 +126,7 @@ impl HostRun {
             further: Vec::new(),
             tail: Vec::new(),
             serves: None,
+            found: Found::default(),
             end: None,
             stop: None,
         }
@@ -144,22 +167,33 @@ impl HostRun {
             }
             Input::Stop(failure) => {
                 self.stop.get_or_insert(failure);
-                vec![Effect::Drop, Effect::HangUp]
+                if self.heeds_its_input() {
+                    return vec![Effect::Drop, Effect::HangUp];
+                }
+                vec![Effect::Drop, Effect::Say("stop\n"), Effect::HangUp]
             }
         }
+    }
+
+    /// Whether the program takes the end of its input for the word to stop, at any time.
+    pub(crate) fn heeds_its_input(&self) -> bool {
+        !matches!(self.aim, Aim::Rollback)
     }
 
     fn hear(&mut self, marker: Marker) -> Vec<Effect> {
         match marker {
             Marker::Begin(step) => return self.begin(step),
             Marker::End(step, note) => return self.finish(step, note),
-            Marker::NeedPackage if self.in_process => {
+            Marker::NeedPackage if matches!(self.aim, Aim::Install { in_process: true, .. }) => {
                 let mut effects = self.finish(Step::Transfer, Some("in process".to_owned()));
                 effects.extend(self.begin(Step::Verify));
                 effects.push(Effect::Place);
                 return effects;
             }
-            Marker::NeedPackage => return vec![Effect::Send],
+            Marker::NeedPackage if matches!(self.aim, Aim::Install { .. }) => {
+                return vec![Effect::Send];
+            }
+            Marker::NeedPackage => {}
             Marker::NeedVerdict => return vec![Effect::Probe],
             Marker::Output(step, _) => self.frame = Some(Frame::Output(step)),
             Marker::More(step, path) => {
@@ -178,6 +212,9 @@ impl HostRun {
             Marker::Further(..) => {}
             Marker::Tail(_) => self.frame = Some(Frame::Tail),
             Marker::Serves(release) => self.serves = release,
+            Marker::Release(release, order) => self.found.release(order, release),
+            Marker::Free(kib) => self.found.free(kib),
+            Marker::Locked(by) => self.found.locked(&by),
             Marker::Ended(status, ending) => self.end = Some((status, ending)),
         }
         Vec::new()
@@ -269,16 +306,20 @@ impl HostRun {
     /// its standard error last.
     pub(crate) fn end(mut self, exit: Result<Exit, SessionError>, complaint: &str) -> HostResult {
         match (exit, self.end, self.failure.take()) {
-            (Ok(Exit::Exited(0)), Some((0, Ending::Succeeded)), None) => {
-                HostResult::succeeded(self.host, self.release)
+            (Ok(Exit::Exited(0)), Some((0, ending)), None) if ending == self.aim.ending() => {
+                self.went_well()
             }
             (Ok(Exit::Exited(exit)), Some((status, ending)), Some(failure))
-                if exit == status && status != 0 && ending != Ending::Succeeded =>
+                if exit == status
+                    && status != 0
+                    && matches!(ending, Ending::Failed | Ending::RolledBack) =>
             {
+                let installs = matches!(self.aim, Aim::Install { .. });
                 let how = match ending {
                     _ if failure.code == FailureCode::Cancelled => HostStatus::Cancelled,
-                    Ending::RolledBack => HostStatus::RolledBack,
-                    Ending::Failed | Ending::Succeeded => HostStatus::Failed,
+                    // A rollback that failed is none.
+                    Ending::RolledBack if installs => HostStatus::RolledBack,
+                    _ => HostStatus::Failed,
                 };
                 HostResult {
                     serves: self.serves,
@@ -301,6 +342,24 @@ impl HostRun {
                 result.further = first.or(self.stop).into_iter().chain(self.further).collect();
                 result
             }
+        }
+    }
+}
+
+impl HostRun {
+    /// The result of a host on which all went well.
+    fn went_well(self) -> HostResult {
+        match self.aim {
+            Aim::Install { release, .. } => HostResult::succeeded(self.host, release),
+            Aim::Rollback => HostResult {
+                serves: self.serves,
+                ..HostResult::new(self.host, HostStatus::RolledBack)
+            },
+            Aim::Inspect => HostResult {
+                serves: self.serves.clone(),
+                found: Some(Box::new(self.found.finish(self.serves))),
+                ..HostResult::new(self.host, HostStatus::Checked)
+            },
         }
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 
 fn run(in_process: bool) -> HostRun {
     let host = HostName::new("h1").unwrap();
-    HostRun::new(host, ReleaseId::new("r1").unwrap(), in_process)
+    HostRun::new(host, Aim::Install { release: ReleaseId::new("r1").unwrap(), in_process })
 }
 
 fn word(line: &str) -> Input {

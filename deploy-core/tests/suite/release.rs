@@ -34,6 +34,7 @@ macro_rules! on_every_host {
 mod failing;
 mod fixture;
 mod hooks;
+mod inspecting;
 mod installing;
 mod kept;
 mod local;
@@ -44,5 +45,7 @@ mod probing;
 mod pruning;
 mod stopping;
 mod tools;
+mod undoing;
+mod undoing_again;
 mod users;
 mod watched;

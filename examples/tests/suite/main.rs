@@ -3,9 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod bot;
+mod calls;
 mod crash;
 mod gates;
+#[cfg(feature = "ssh")]
+mod killed;
+mod on_call;
 mod people;
+mod plan;
+mod rollback;
 mod running;
 mod socket;
 #[cfg(feature = "ssh")]

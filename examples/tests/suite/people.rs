@@ -1,42 +1,15 @@
 //! What a person asks of a bot and does to its deployments, while it runs and when it does not.
 
-use std::process::{Command, Output};
-
 use deploy_core::Fact;
 use serde_json::Value;
 
+use crate::calls::{done, json, refused, run, user};
 use crate::running::{Bot, GATED, in_hook, let_go};
-use crate::world::{World, bot, package, said};
+use crate::world::{World, package, said};
 
 /// One host at a time, each of which fails while there is a file `broken`.
 const REPAIRABLE: &str =
     r#""release": {"hooks": {"before_switch": ["test ! -e \"$DEPLOY_ROOT/broken\""]}}"#;
-
-/// Calls the bot on the state directory.
-fn call(world: &World, arguments: &[&str]) -> Output {
-    let mut command = Command::new(bot());
-    command.args(arguments).arg("--state").arg(world.path("state")).output().unwrap()
-}
-
-/// The same, which has to succeed.
-fn done(world: &World, arguments: &[&str]) -> String {
-    let output = call(world, arguments);
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", said(&output));
-    said(&output)
-}
-
-/// The same, and gives the JSON of its answer.
-fn json(world: &World, arguments: &[&str]) -> Value {
-    let output = call(world, &[arguments, &["--json"]].concat());
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", said(&output));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// The user who runs the tests.
-fn user() -> String {
-    let output = Command::new("id").arg("-un").output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
 
 fn ended(fact: &Fact, host: &str) -> bool {
     matches!(fact, Fact::HostFinished { result } if result.host.as_str() == host)
@@ -174,10 +147,7 @@ fn what_is_said_while_no_bot_runs_is_done_by_the_next_one() {
     }
     assert!(done(&world, &["status"]).contains("d1-retry1"));
     assert_eq!(world.version(1), None, "reading works on nothing");
-    let mut run = Command::new(bot());
-    run.arg("run").arg("--state").arg(world.path("state"));
-    run.arg("--inventory").arg(world.path("direct.toml"));
-    let running = Bot::start(run);
+    let running = run(&world);
     running.until(has_ended);
     assert_eq!((world.version(1).as_deref(), world.version(2).as_deref()), (Some("1"), Some("1")));
     let of_host = json(&world, &["history", "--host", "h1"]);
@@ -194,11 +164,7 @@ fn what_is_said_while_no_bot_runs_is_done_by_the_next_one() {
 #[test]
 fn what_makes_no_sense_is_told_and_ends_with_two() {
     let world = World::new(1);
-    let refused = |arguments: &[&str], why: &str| {
-        let output = call(&world, arguments);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", said(&output));
-        assert!(said(&output).contains(why), "{why} is missing in: {}", said(&output));
-    };
+    let refused = |arguments: &[&str], why: &str| refused(&world, arguments, why);
     refused(&["status"], "is not the state directory of a bot");
     assert!(!world.path("state").exists());
     let request = world.request("d1", &package("1"), GATED);

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use deploy_core::{Event, Fact};
 
-use crate::world::World;
+use crate::world::{World, terminate};
 
 /// One host at a time, each of which waits in its hook for a file of its own.
 pub(crate) const GATED: &str = r#", "rollout": {"batches": ["1"]}, "release": {"hooks": {
@@ -26,7 +26,9 @@ impl Bot {
         let (sender, events) = channel();
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                let _ = sender.send(serde_json::from_str(&line).unwrap());
+                // One that was killed may end within a line.
+                let Ok(event) = serde_json::from_str(&line) else { return };
+                let _ = sender.send(event);
             }
         });
         Self { child, events }
@@ -42,10 +44,14 @@ impl Bot {
         self.child.wait().unwrap().code()
     }
 
+    /// The next event; none when it has ended.
+    pub(crate) fn next(&self) -> Option<Event> {
+        self.events.recv().ok()
+    }
+
     /// Sends it TERM.
     pub(crate) fn terminate(&self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        terminate(&self.child);
     }
 
     /// Kills it with -9.
@@ -72,5 +78,12 @@ pub(crate) fn let_go(world: &World, hosts: std::ops::RangeInclusive<usize>) {
     for host in hosts {
         std::fs::create_dir_all(world.path(&format!("h{host}/srv/app"))).unwrap();
         world.write(&format!("h{host}/srv/app/go"), "");
+    }
+}
+
+/// Waits until a bot answers in the state directory.
+pub(crate) fn until_it_answers(world: &World) {
+    while std::os::unix::net::UnixStream::connect(world.path("state/bot.sock")).is_err() {
+        std::thread::yield_now();
     }
 }

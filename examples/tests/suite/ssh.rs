@@ -11,7 +11,7 @@ const HOOKS: &str = r#", "release": {"hooks": {"after_switch": ["./run"]}},
     "rollout": {"batches": ["1", "100%"]}"#;
 
 /// The hosts of a fleet and the project on them, with more of the inventory.
-fn inventory(fleet: &SshFleet, more: &str) -> String {
+pub(crate) fn inventory(fleet: &SshFleet, more: &str) -> String {
     let mut text = more.to_owned();
     for host in fleet.hosts() {
         let (name, endpoint) = (host.name(), host.endpoint());
@@ -28,7 +28,7 @@ fn inventory(fleet: &SshFleet, more: &str) -> String {
 }
 
 /// The table `[ssh]` for a fleet.
-fn table(identity: &Path, known_hosts: &Path) -> String {
+pub(crate) fn table(identity: &Path, known_hosts: &Path) -> String {
     let (identity, known_hosts) = (identity.display(), known_hosts.display());
     format!("[ssh]\nidentity = \"{identity}\"\nknown_hosts = \"{known_hosts}\"\n")
 }

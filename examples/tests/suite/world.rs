@@ -21,15 +21,19 @@ pub(crate) fn bot() -> PathBuf {
 
 /// A package with one file and a script.
 pub(crate) fn package(version: &str) -> Vec<u8> {
+    let run = b"#!/bin/sh\necho \"$DEPLOY_HOST $DEPLOY_HOOK\" >> \"$DEPLOY_ROOT/runs\"\n";
+    package_of(&[("VERSION", 0o644, version.as_bytes()), ("run", 0o755, run)])
+}
+
+/// A package with these files: path, mode, content.
+pub(crate) fn package_of(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-    let mut add = |path: &str, mode, bytes: &[u8]| {
+    for (path, mode, bytes) in files {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
-        header.set_mode(mode);
-        archive.append_data(&mut header, Path::new(path), bytes).unwrap();
-    };
-    add("VERSION", 0o644, version.as_bytes());
-    add("run", 0o755, b"#!/bin/sh\necho \"$DEPLOY_HOST $DEPLOY_HOOK\" >> \"$DEPLOY_ROOT/runs\"\n");
+        header.set_mode(*mode);
+        archive.append_data(&mut header, Path::new(path), *bytes).unwrap();
+    }
     archive.into_inner().unwrap().finish().unwrap()
 }
 
@@ -93,6 +97,18 @@ impl Agent {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+
+    /// Sends it TERM, and gives its exit status.
+    pub(crate) fn terminate(mut self) -> Option<i32> {
+        terminate(&self.child);
+        self.child.wait().unwrap().code()
+    }
+}
+
+/// Sends TERM to a process.
+pub(crate) fn terminate(child: &Child) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
 }
 
 impl Drop for Agent {
@@ -143,6 +159,13 @@ impl World {
 
     /// Starts an agent for all hosts and writes `inventory.toml`, which leads to it.
     pub(crate) fn agent(&self, listen: &str) -> Agent {
+        let agent = self.start_agent(listen);
+        self.lead_to(agent.address);
+        agent
+    }
+
+    /// Starts an agent for all hosts.
+    pub(crate) fn start_agent(&self, listen: &str) -> Agent {
         let mut child = Command::new(bot())
             .args(["agent", "--listen", listen, "--state"])
             .arg(self.path("agent-state"))
@@ -156,7 +179,6 @@ impl World {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://").unwrap().parse().unwrap();
-        self.lead_to(address);
         Agent { child, address }
     }
 

@@ -1,10 +1,11 @@
-# The history: one line of JSON for each release that held the lock. The texts of the request come
-# from the node, encoded already; what is added here is plain.
+# The history: one line of JSON for each release, and each rollback, that held the lock. The texts of the
+# request come from the node, encoded already; what is added here is plain.
 
 write_history() {
     history=$deploy/history.jsonl
     line="{$history_head,\"started\":\"$since_text\",\"finished\":\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\""
     line="$line,\"outcome\":\"$outcome\""
+    [ -z "$target" ] || line="$line,\"target\":\"$target\""
     [ -z "$previous" ] || line="$line,\"previous\":\"$previous\""
     [ -z "$failing" ] || line="$line,\"failure\":\"$failing\",\"step\":\"$step\""
     # A line that a crash tore is ended first.

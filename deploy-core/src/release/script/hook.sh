@@ -2,6 +2,7 @@
 # so that a daemon it leaves behind holds nothing of ours; the log is passed on while it grows.
 
 log=
+log_prefix=
 
 # hooks <point> <directory> <release> <the one before>: the hooks of a point; the first that fails ends
 # it. A failure is in $hook_code and $hook_message.
@@ -21,7 +22,7 @@ hooks() {
 # hook <number> <seconds> <command> [user]: called by the lists of hooks.
 hook() {
     [ -z "$hurry" ] || { hook_code=cancelled hook_message="hook $1 was left out"; return 1; }
-    log=$deploy/logs/$release/$step-$point-$1.log
+    log=$deploy/logs/$release/$log_prefix$step-$point-$1.log
     late=$work/late-$step-$point-$1
     over_mark=$work/over-$step-$point-$1
     [ -d "${log%/*}" ] || mkdir -p "${log%/*}"

@@ -8,15 +8,30 @@ listen() {
     listener=$!
 }
 
+# hear: a word that is none of the node's verdicts ends what runs, and so does the end of the input,
+# until the program has become heedless: see be_heedless.
 hear() {
     trap - TERM
     if IFS= read -r word; then
-        echo "$word" >"$work/verdict"
-    else
-        # Said again until it is understood: a shell may be told between two commands, where it hears
-        # nothing before its next wait has ended.
-        while kill -TERM $$; do sleep 1 >/dev/null 2>&1 3<&-; done
+        case $word in
+            stop) ;;
+            *)
+                echo "$word" >"$work/verdict"
+                return
+                ;;
+        esac
+    elif [ -e "$work/heedless" ]; then
+        return
     fi
+    # Said again until it is understood: a shell may be told between two commands, where it hears
+    # nothing before its next wait has ended.
+    while kill -TERM $$; do sleep 1 >/dev/null 2>&1 3<&-; done
+}
+
+# be_heedless: from here on the program goes on when nobody is there any more. Who wants to stop it says
+# so, or sends a signal.
+be_heedless() {
+    true >"$work/heedless"
 }
 
 stop_listening() {
@@ -31,7 +46,8 @@ await_verdict() {
     begin probe
     say need verdict
     wait "$listener"
-    listener=
+    # It would say again and again what we have heard.
+    stop_listening
     alive
     word=
     { read -r word <"$work/verdict"; } 2>/dev/null

@@ -122,8 +122,13 @@ take_lock() {
 
 refuse_lock() {
     rm -f "$deploy/claim.$run-held"
-    fail host_locked "locked by deployment $lock_deployment (task $lock_task, from $lock_node) \
-since $lock_since, for at most $((lock_expires - since)) s more: $lock_reason"
+    fail host_locked "locked by $(lock_in_words)"
+}
+
+# lock_in_words: who holds the lock that was read.
+lock_in_words() {
+    echo "deployment $lock_deployment (task $lock_task, from $lock_node)" \
+        "since $lock_since, for at most $((lock_expires - since)) s more: $lock_reason"
 }
 
 # holds_lock: whether nobody took it from us.

@@ -51,6 +51,17 @@ read_mark() {
     case $mark_order in '' | *[!0-9]*) mark_order=0 ;; esac
 }
 
+# remark <release> <state>: another state for a release that has a mark, durably.
+remark() {
+    read_mark "$1"
+    [ -n "$mark_state" ] || return 0
+    beside "$deploy/marks/$1"
+    printf '%s\n' "state $2" "sha256 $mark_sha256" "task $mark_task" "order $mark_order" \
+        "previous $mark_previous" >"$beside" &&
+        durable "$beside" && mv -f "$beside" "$deploy/marks/$1" && durable "$deploy/marks" ||
+        broken "the mark of $1 could not be written"
+}
+
 # discard <release>: removes a release. It has another name before its first file goes, so that half
 # of a release is never taken for a whole one.
 discard() {

@@ -24,9 +24,12 @@ prune() {
         esac
     done
     sort -rn "$work/good" >"$work/newest"
+    last_good=
     while read -r _ entry _; do
         keep=$((keep - 1))
-        [ "$keep" -ge 0 ] || prune_one "$entry"
+        # What can be gone back to stays, also when what was served before is not good.
+        [ -n "$last_good" ] || [ "$entry" = "$release" ] || last_good=$entry
+        [ "$keep" -ge 0 ] || [ "$entry" = "$last_good" ] || prune_one "$entry"
     done <"$work/newest"
     prune_logs
     prune_packages

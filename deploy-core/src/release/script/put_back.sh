@@ -1,15 +1,14 @@
 # Putting the host back after a failure.
 
-switched=
 published=
-outcome=failed
 
 put_back() {
     stop_listening
     trap be_told_to_hurry TERM INT HUP
-    # Whoever lost the lock touches nothing but what bears the run's own name.
+    # Whoever lost the lock, or got it when a newer attempt had been here, touches nothing but what bears
+    # the run's own name.
     rm -rf "$root/releases/.incoming-$run" 2>/dev/null
-    holds_lock || return 0
+    holds_lock && [ "$failing" != host_fenced ] || return 0
     first_step=$step
     if [ -n "$switched" ]; then
         if [ "$rollback" = yes ]; then
@@ -20,18 +19,8 @@ put_back() {
     elif [ -n "$published" ]; then
         discard "$release" || further host_failed "releases/$release could not be removed"
     fi
-    step=on_failure
-    if [ -n "$has_on_failure" ] && holds_lock; then
-        say step on_failure begin
-        look_at_current
-        hooks on_failure "$(directory_of "$current_link")" "$current" "$previous" || hook_went_wrong
-        finish
-    fi
+    after_failure
     step=$first_step
-}
-
-hook_went_wrong() {
-    further "$hook_code" "$hook_message"
 }
 
 # go_back: the release that was served before is served again, and its services are started again by

@@ -18,12 +18,12 @@ directory_of() {
     esac
 }
 
-# switch: the release becomes current.
-switch() {
+# switch_to <release>: it becomes current.
+switch_to() {
     begin switch
     still_ours
-    if [ "$current" != "$release" ]; then
-        said=$(point_to "releases/$release" 2>&1) || switch_failed
+    if [ "$current" != "$1" ]; then
+        said=$(point_to "releases/$1" 2>&1) || switch_failed "$1"
     fi
     switched=yes
     finish
@@ -31,7 +31,7 @@ switch() {
 
 # The rename may have happened although what came after it failed.
 switch_failed() {
-    if [ "$(readlink "$root/current")" = "releases/$release" ]; then
+    if [ "$(readlink "$root/current")" = "releases/$1" ]; then
         switched=yes
     fi
     broken "switching: ${said%%"$newline"*}"

@@ -12,7 +12,7 @@ use deploy_core::model::{
 };
 use deploy_core::{
     CommandIo, ConnectError, Connector, Context, Executor, Exit, LocalConnector, ReleaseExecutor,
-    ReleaseExecutorBuilder, Session, SessionError,
+    ReleaseExecutorBuilder, Session, SessionError, VerifiedPackage, Verifier, VerifyError,
 };
 use tempfile::TempDir;
 
@@ -67,6 +67,12 @@ impl Host {
         ReleaseExecutor::builder(connector, package.verifier())
             .free_space(1 << 20)
             .node("the test's node")
+    }
+
+    /// An executor for tasks that need no package: the server that has them is gone.
+    pub(crate) fn executor_without_packages(&self) -> ReleaseExecutorBuilder {
+        let connector = Reached { connector: self.connector.clone(), in_process: self.in_process };
+        ReleaseExecutor::builder(connector, Gone).node("the test's node")
     }
 
     pub(crate) fn target(&self) -> Target {
@@ -190,6 +196,21 @@ pub(crate) fn one(report: ReleaseReport) -> HostResult {
 
 pub(crate) fn hook(run: &str) -> Hook {
     Hook::new(run).unwrap().with_timeout(Duration::from_secs(20))
+}
+
+/// A verifier whose packages are not there any more.
+#[derive(Debug)]
+struct Gone;
+
+#[async_trait]
+impl Verifier for Gone {
+    async fn verify(
+        &self,
+        _cx: Context,
+        _source: PackageSource,
+    ) -> Result<VerifiedPackage, VerifyError> {
+        panic!("nothing is fetched here");
+    }
 }
 
 /// A connector whose sessions may hide that our own code runs on the host.

@@ -150,6 +150,19 @@ on_every_host! {
         assert!(host.read(".deploy/marks/d2").starts_with("state good"));
         host.assert_tidy();
     }
+
+    whoever_is_fenced_off_runs_no_hook_any_more(host) {
+        let package = Package::version("one");
+        let mut task = host.task("d1", 100, &package);
+        // Its own hook plays a newer attempt, which this one has waited for too long.
+        task.release.hooks.before_switch = vec![hook("echo 999 >\"$DEPLOY_ROOT/.deploy/fence\"")];
+        task.release.hooks.on_failure = vec![hook("true >\"$DEPLOY_ROOT/failed\"")];
+        let result = host.deploy(&package, &task).await;
+        assert_eq!(result.failure.unwrap().code, FailureCode::HostLocked);
+        assert_eq!(host.current(), None);
+        assert!(!host.root.join("failed").exists());
+        assert!(host.is_unlocked());
+    }
 }
 
 /// Waits until a file is there.

@@ -15,7 +15,7 @@ use super::fixture::{Host, Package, Reached, Watched, hook, one};
 
 /// A prober that never hears an answer.
 #[derive(Debug)]
-struct Silent;
+pub(crate) struct Silent;
 
 #[async_trait]
 impl Prober for Silent {
@@ -151,10 +151,7 @@ on_every_host! {
             let watched = Watched::new(&task);
             let kill = async {
                 watched.until(|f| matches!(f, Fact::StepStarted { step: s, .. } if *s == step)).await;
-                let lock = host.names(".deploy").into_iter().filter(|n| n.starts_with("lock.")).max().unwrap();
-                let lock = host.read(&format!(".deploy/{lock}"));
-                let pid = lock.lines().find_map(|l| l.strip_prefix("pid ")).unwrap().to_owned();
-                assert!(std::process::Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
+                kill_program(&host);
             };
             let executor = host.executor(&two).prober(Silent).build();
             let (report, ()) = tokio::join!(executor.execute(watched.cx.clone(), task.clone()), kill);
@@ -170,6 +167,26 @@ on_every_host! {
             assert_eq!(host.read("current/version"), "three");
             host.assert_tidy();
         }
+    }
+
+    a_cancel_while_the_verdict_is_awaited_leaves_the_hooks_of_the_way_back_their_time(host) {
+        let (one_, two) = (Package::version("one"), Package::version("two"));
+        host.deploy(&one_, &host.task("d1", 1, &one_)).await;
+        let mut task = held_at(&host, Step::Probe, &two);
+        // Longer than it takes to be told a second time.
+        let slow = "[ -z \"$DEPLOY_ROLLBACK\" ] || { sleep 3; echo back; }";
+        task.release.hooks.after_switch = vec![hook(slow)];
+        let watched = Watched::new(&task);
+        let cancel = async {
+            watched.until(|f| matches!(f, Fact::StepStarted { step: Step::Probe, .. })).await;
+            watched.cx.cancel.cancel("enough");
+        };
+        let executor = host.executor(&two).prober(Silent).build();
+        let (report, ()) = tokio::join!(executor.execute(watched.cx.clone(), task), cancel);
+        let result = one(report.unwrap());
+        assert_eq!((result.status, result.further.len()), (HostStatus::Cancelled, 0), "{result:?}");
+        assert_eq!((watched.output().as_str(), host.read("current/version").as_str()), ("back\n", "one"));
+        host.assert_tidy();
     }
 
     a_host_that_takes_too_long_is_put_back(host) {
@@ -205,11 +222,20 @@ async fn hosts_that_have_not_begun_are_not_touched_after_a_cancel() {
     assert!(!host.dir.path().join("b").exists());
 }
 
+/// Kills the program that holds the host's lock, and nothing else.
+pub(crate) fn kill_program(host: &Host) {
+    let number = |name: &String| name.strip_prefix("lock.")?.parse::<u64>().ok();
+    let lock = host.names(".deploy").iter().filter_map(number).max().unwrap();
+    let lock = host.read(&format!(".deploy/lock.{lock}"));
+    let pid = lock.lines().find_map(|l| l.strip_prefix("pid ")).unwrap().to_owned();
+    assert!(std::process::Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
+}
+
 /// Connections that break when they are told to.
 #[derive(Debug)]
-struct Lossy {
-    reached: Reached,
-    cut: Arc<Notify>,
+pub(crate) struct Lossy {
+    pub(crate) reached: Reached,
+    pub(crate) cut: Arc<Notify>,
 }
 
 #[async_trait]

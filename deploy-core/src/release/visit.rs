@@ -1,15 +1,15 @@
-//! One release on one host: connects, writes the program, and has it run.
+//! One task on one host: connects, writes the program, and has it run.
 
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::drive::{Drive, deadline};
-use super::job::Job;
+use super::job::{Job, JobWork};
 use super::place::Placing;
 use super::report::Reporter;
-use super::script::HostPlan;
-use super::state::HostRun;
+use super::script::{HostPlan, Work};
+use super::state::{Aim, HostRun};
 use crate::archive::Interrupt;
 use crate::connector::{ConnectError, Session};
 use crate::context::Context;
@@ -18,8 +18,8 @@ use crate::failure::{Failure, FailureCode};
 use crate::model::{HostPath, HostResult, HostStatus, ReleaseId, Target};
 use crate::release_step::Step;
 
-/// Installs the release on a host. `cx` has the host's own deadline.
-pub(crate) async fn install(
+/// Does on a host what the task says. `cx` has the host's own deadline.
+pub(crate) async fn visit(
     job: Arc<Job>,
     cx: Context,
     target: Target,
@@ -46,16 +46,14 @@ pub(crate) async fn install(
     let root = session.local_path(&target.root);
     let root = root.as_deref().map_or(Some(target.root.as_str()), |path| path.to_str());
     let nonce = Uuid::now_v7().simple().to_string();
+    let (work, aim) = work(&job, placing.is_some());
     let plan = HostPlan {
         task: &job.task,
         target: &target,
-        package: &job.package,
-        contents: &job.contents,
+        work,
         root: root.unwrap_or(target.root.as_str()),
-        in_process: placing.is_some(),
         fence: job.fence,
         node: &job.settings.node,
-        margin: job.settings.margin,
         run: &run,
         nonce: &nonce,
     };
@@ -66,9 +64,22 @@ pub(crate) async fn install(
             return failed(failure, HostStatus::Failed);
         }
     };
-    let state = HostRun::new(host, ReleaseId::from(&job.task.deployment), placing.is_some());
+    let state = HostRun::new(host, aim);
     let drive = Drive::new(job, cx, target, reporter, placing);
     drive.run(state, session, script, &nonce).await
+}
+
+/// What the program does, and what it aims at.
+fn work(job: &Job, in_process: bool) -> (Work<'_>, Aim) {
+    match &job.work {
+        JobWork::Install(bundle) => {
+            let release = ReleaseId::from(&job.task.deployment);
+            let work = Work::Install { bundle, in_process, margin: job.settings.margin };
+            (work, Aim::Install { release, in_process })
+        }
+        JobWork::Rollback { release, to } => (Work::Rollback { release, to }, Aim::Rollback),
+        JobWork::Inspect => (Work::Inspect, Aim::Inspect),
+    }
 }
 
 /// Connects, by the deadline, unless the work is cancelled.
@@ -88,11 +99,13 @@ async fn connect(
 
 /// Where to unpack in process, when our code runs on the host.
 fn placing(job: &Job, session: &dyn Session, target: &Target, run: &str) -> Option<Placing> {
+    let JobWork::Install(bundle) = &job.work else {
+        return None;
+    };
     let incoming = format!("{}/{}", target.root, HostPlan::incoming(run));
     let into = session.local_path(&HostPath::new(incoming).ok()?)?;
     Some(Placing {
-        package: job.package.clone(),
-        contents: job.contents.clone(),
+        bundle: bundle.clone(),
         limits: job.settings.limits.clone(),
         into,
         interrupt: Interrupt::new(),

@@ -1,39 +1,13 @@
 # The release, from the lock to the end.
 
-# Standard input is the node's, and nobody else's.
-exec 3<&0 </dev/null
-umask 022
-unset CDPATH TAR_OPTIONS GZIP ZIPOPT UNZIP XZ_OPT XZ_DEFAULTS ZSTD_CLEVEL POSIXLY_CORRECT
-deploy=$root/.deploy
-work=$deploy/work.$run
-DEPLOY_ROLLBACK=
-previous=
 present=
-served=
 spool=
-
-# make_directories: only we may read in .deploy.
-make_directories() {
-    for directory in "$root/releases" "$root/shared" "$deploy/marks" "$deploy/logs" "$deploy/packages"; do
-        [ -d "$directory" ] && continue
-        must mkdir -p "$root/releases" "$root/shared" "$deploy"
-        must chmod 700 "$deploy"
-        must mkdir -p "$deploy/marks" "$deploy/logs" "$deploy/packages"
-        return
-    done
-}
 
 prepare() {
     begin lock
     look_for_tools
-    make_directories
-    check_fence
-    take_lock
-    check_fence
-    must mkdir "$work" "$work/switch"
-    [ "$seen" = "$fence" ] || replace "$deploy/fence" "$fence" || broken "the number could not be written"
-    look_at_current
-    clear_leftovers
+    look_for_package_tools
+    enter
     look_for_release
     if [ "$present" = good ] && [ "$current" = "$release" ]; then
         finish "served already"
@@ -86,7 +60,9 @@ lay_out() {
 
 # bring_to_life: the release is current, and healthy.
 bring_to_life() {
-    switch
+    still_ours
+    forget_undo
+    switch_to "$release"
     if [ -n "$has_after_switch" ]; then
         begin after_switch
         hooks after_switch "$root/releases/$release" "$release" "$previous" || fail "$hook_code" "$hook_message"
@@ -105,23 +81,6 @@ bring_to_life() {
     durable "$beside" || no_mark
     set_mark
     outcome=succeeded
-}
-
-# leave <status>: the last words.
-leave() {
-    if holds_lock; then
-        [ -n "$served" ] || write_history
-        look_at_current
-        say serves "$current"
-        unlock
-    elif [ -d "$root" ] && [ -h "$root/current" ]; then
-        current=$(readlink "$root/current")
-        current=${current#releases/}
-        if plain "$current"; then say serves "$current"; fi
-    fi
-    rm -rf "$work" "$deploy/claim.$run"-*
-    say end "$1" "$outcome"
-    exit "$1"
 }
 
 prepare
