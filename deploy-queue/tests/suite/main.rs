@@ -12,6 +12,9 @@
 //! | `DEPLOY_QUEUE_MODEL_CASES` | cases of each comparison with the simple queue, in the unit tests too |
 //! | `DEPLOY_QUEUE_SCHEDULES` | orders that each scheduler of shuttle tries, in the unit tests |
 //!
+//! nextest ends a test after three minutes; longer runs are those of
+//! `cargo test -p deploy-queue --release --test suite -- --nocapture <name>`.
+//!
 //! Power losses need root and loop devices, the sweeps strace. Where one is missing, its tests fail.
 
 // The helpers of the tests unwrap as the tests do.

@@ -1,5 +1,4 @@
-//! Cases of [`Queue`](deploy_core::Queue) and [`Journal`](deploy_core::Journal): what is there when a
-//! backend is opened again.
+//! Cases of [`Queue`] and [`Journal`]: what is there when a backend is opened again.
 //!
 //! Each case is given something that opens the backend, and opens it several times: the last one is
 //! dropped first. What a crash leaves is for faults of your own to show.
