@@ -30,7 +30,8 @@ use crate::ledger::{Fingerprint, Ledger};
 ///
 /// What a call has acknowledged is fsynced; calls that are made at the same time share one commit.
 /// One process at a time has the store open. After a failed write, or when damage is found, every
-/// call ends with an error until the store is opened again: [`StoreError`] says which it was.
+/// call ends with an error until the store is opened again: [`StoreError`](crate::StoreError) says
+/// which it was.
 ///
 /// A claim writes nothing by itself. The number of the attempt goes to disk with the next commit,
 /// and after 100 ms on its own; so a process that is killed within that time after a claim may count
