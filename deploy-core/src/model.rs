@@ -26,7 +26,7 @@ pub use actor::Actor;
 pub use digest::{Digests, Md5Digest, Md5Hasher, PackageDigests, Sha256Digest, Sha256Hasher};
 pub use endpoint::Endpoint;
 pub use host_path::HostPath;
-pub use monitor::{JsonCheck, JsonScalar, Monitor, StatusRange};
+pub use monitor::{JsonCheck, JsonScalar, Monitor, ProbedFrom, StatusRange};
 pub use name::{
     AgentName, BusinessName, DeploymentId, HostAddress, HostName, ProjectName, ReleaseId, Tag,
     TaskId, ZoneName,

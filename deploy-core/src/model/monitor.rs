@@ -18,8 +18,9 @@ use crate::document::{Decode, Invalid, Node, Value, decode_text, deserialize_by_
 /// The monitoring address and when a host counts as healthy.
 ///
 /// The address is a template: `{host.address}` and `{host.name}` stand for the host's. It is probed
-/// from the node that installs the release, every `interval`, until it answered as expected
-/// `successes` times in a row over at least `stable_for`, or `deadline` has passed.
+/// every `interval`, until it answered as expected `successes` times in a row over at least
+/// `stable_for`, or `deadline` has passed: from the node that installs the release, or from the host
+/// itself, as [`from`](Self::from) says.
 ///
 /// An http or https address is asked and its answer looked at; a `tcp://{host.address}:8080` must take
 /// a connection, and no more.
@@ -27,6 +28,10 @@ use crate::document::{Decode, Invalid, Node, Value, decode_text, deserialize_by_
 #[non_exhaustive]
 pub struct Monitor {
     url: MonitorUrl,
+    /// Where it is asked from: the node by default. Left out of what is sent when it is, so that older
+    /// agents understand it.
+    #[serde(skip_serializing_if = "ProbedFrom::is_node")]
+    pub from: ProbedFrom,
     /// The HTTP status that counts as healthy. 200 to 299 by default, because a redirect to a log-in
     /// page is not health.
     pub status: StatusRange,
@@ -65,6 +70,7 @@ impl Monitor {
     fn with_defaults(url: MonitorUrl) -> Self {
         Self {
             url,
+            from: ProbedFrom::Node,
             status: StatusRange::SUCCESS,
             contains: None,
             json: Vec::new(),
@@ -74,6 +80,13 @@ impl Monitor {
             timeout: Duration::from_secs(5),
             deadline: Duration::from_secs(60),
         }
+    }
+
+    /// Sets where it is asked from.
+    #[must_use]
+    pub fn with_from(mut self, from: ProbedFrom) -> Self {
+        self.from = from;
+        self
     }
 
     /// Sets how many healthy answers in a row are needed, and over how long.
@@ -136,6 +149,7 @@ impl Decode for Monitor {
                 }
             }
         }
+        let from = table.or("from", default.from);
         let status = table.or("status", default.status);
         let contains = table.optional("contains");
         let json = table.or("json", JsonChecks(default.json));
@@ -161,6 +175,7 @@ impl Decode for Monitor {
         table.finish();
         Some(Self {
             url: url?,
+            from: from?,
             status: status?,
             contains: contains?,
             json: json?.0,
@@ -173,7 +188,38 @@ impl Decode for Monitor {
     }
 }
 
-deserialize_by_decode!(Monitor);
+deserialize_by_decode!(Monitor, ProbedFrom);
+
+/// Where a monitoring address is asked from, written as `"node"` or `"host"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ProbedFrom {
+    /// The node that the host is reached from.
+    #[default]
+    Node,
+    /// The host itself, by a command: what listens on its loopback alone can be asked so. It needs curl,
+    /// wget or busybox there; for a tcp address bash, nc or busybox. The address stands in its list of
+    /// processes meanwhile.
+    Host,
+}
+
+impl ProbedFrom {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    fn is_node(&self) -> bool {
+        *self == Self::Node
+    }
+}
+
+impl Decode for ProbedFrom {
+    fn decode(node: &Node<'_>) -> Option<Self> {
+        match node.value() {
+            Value::Text(text) if text == "node" => Some(Self::Node),
+            Value::Text(text) if text == "host" => Some(Self::Host),
+            _ => node.refuse("\"node\" or \"host\""),
+        }
+    }
+}
 
 /// A template of an http, https or tcp address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -293,6 +339,19 @@ mod tests {
         let url = |address: &str| monitor.url_for(&name, &HostAddress::new(address).unwrap());
         assert_eq!(url("10.0.0.1").unwrap().as_str(), "http://10.0.0.1:8080/web-1");
         assert_eq!(url("::1").unwrap().as_str(), "http://[::1]:8080/web-1");
+    }
+
+    #[test]
+    fn where_it_is_asked_from_is_written_when_it_is_not_the_node() {
+        let host = Monitor::new("http://h/").unwrap().with_from(ProbedFrom::Host);
+        let text = serde_json::to_string(&host).unwrap();
+        assert!(text.contains(r#""from":"host""#), "{text}");
+        assert_eq!(serde_json::from_str::<Monitor>(&text).unwrap(), host);
+        let node: Monitor =
+            serde_json::from_str(r#"{"url": "http://h/", "from": "node"}"#).unwrap();
+        assert!(!serde_json::to_string(&node).unwrap().contains("from"));
+        let bad = serde_json::from_str::<Monitor>(r#"{"url": "http://h/", "from": "moon"}"#);
+        assert!(bad.unwrap_err().to_string().contains("\"node\" or \"host\""));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::job::{Bundle, Job, JobWork, Probing};
+use super::job::{Bundle, Job, JobWork};
 use super::place::Placing;
 use super::probe::probe;
 use super::reader::MarkerReader;
@@ -48,6 +48,7 @@ pub(crate) struct Drive {
     job: Arc<Job>,
     cx: Context,
     target: Target,
+    session: Arc<dyn Session>,
     reporter: Reporter,
     placing: Option<Arc<Placing>>,
     work: Option<Work>,
@@ -74,6 +75,7 @@ impl Drive {
         job: Arc<Job>,
         cx: Context,
         target: Target,
+        session: Arc<dyn Session>,
         reporter: Reporter,
         placing: Option<Placing>,
     ) -> Self {
@@ -81,6 +83,7 @@ impl Drive {
             job,
             cx,
             target,
+            session,
             reporter,
             placing: placing.map(Arc::new),
             work: None,
@@ -97,7 +100,6 @@ impl Drive {
     pub(crate) async fn run(
         mut self,
         mut state: HostRun,
-        session: Box<dyn Session>,
         script: String,
         nonce: &str,
     ) -> HostResult {
@@ -107,6 +109,7 @@ impl Drive {
         self.stdin = Some(stdin);
         let mut cx = self.cx.clone().with_cancel(self.stop.clone());
         cx.deadline = None;
+        let session = Arc::clone(&self.session);
         let mut program = session.run(cx, script, CommandIo::new(theirs, stdout, stderr));
         let mut reader = MarkerReader::new(nonce);
         let mut complaint = Vec::new();
@@ -201,12 +204,15 @@ impl Drive {
     }
 
     fn probe(&mut self) {
-        let (cx, job, target) = (self.cx.clone(), Arc::clone(&self.job), self.target.clone());
+        let Some(probing) = &self.job.probing else {
+            return;
+        };
+        let (cx, monitor, target) = (self.cx.clone(), probing.monitor.clone(), self.target.clone());
+        let asker = probing.asker(&self.session);
         self.work = Some(Box::pin(async move {
-            let Probing { monitor, prober } = job.probing.as_ref()?;
             let judged = match monitor.url_for(&target.host, &target.address) {
-                Ok(url) => probe(cx, &**prober, monitor, url).await,
-                Err(invalid) => Err(invalid.to_string()),
+                Ok(url) => probe(cx, &asker, &monitor, url).await,
+                Err(invalid) => Err(Failure::of(FailureCode::Invalid, &invalid)),
             };
             Some(Input::Judged(judged))
         }));
@@ -247,7 +253,7 @@ async fn work_of(work: &mut Option<Work>) -> Option<Input> {
 }
 
 /// Ends when the work must stop, with the reason.
-async fn stop_of(cx: &Context, job: &Job) -> Failure {
+pub(crate) async fn stop_of(cx: &Context, job: &Job) -> Failure {
     tokio::select! {
         biased;
         () = cx.cancel.cancelled() => cx.cancel.failure(),

@@ -14,7 +14,7 @@ use crate::connector::Connector;
 use crate::context::Context;
 use crate::executor::{ExecuteError, Executor};
 use crate::failure::{Failure, FailureCode};
-use crate::model::{ReleaseAction, ReleaseReport, ReleaseTask, Sha256Digest};
+use crate::model::{ProbedFrom, ReleaseAction, ReleaseReport, ReleaseTask, Sha256Digest};
 use crate::prober::Prober;
 use crate::verifier::{VerifiedPackage, Verifier, VerifyError};
 
@@ -74,9 +74,13 @@ impl ReleaseExecutor {
                 _ => Ok(None),
             };
         };
-        let Some(prober) = &self.prober else {
-            let reason = "the task has a monitoring address, and this executor has no prober";
-            return Err(rejected(reason.to_owned()));
+        let prober = match (monitor.from, &self.prober) {
+            (ProbedFrom::Host, _) => None,
+            (ProbedFrom::Node, Some(prober)) => Some(Arc::clone(prober)),
+            (ProbedFrom::Node, None) => {
+                let reason = "the task has a monitoring address, and this executor has no prober";
+                return Err(rejected(reason.to_owned()));
+            }
         };
         for host in &task.hosts {
             let url = monitor.url_for(&host.host, &host.address);
@@ -84,7 +88,7 @@ impl ReleaseExecutor {
                 rejected(format!("the monitoring address of {}: {invalid}", host.host))
             })?;
         }
-        Ok(Some(Probing { monitor: monitor.clone(), prober: Arc::clone(prober) }))
+        Ok(Some(Probing { monitor: monitor.clone(), prober }))
     }
 
     /// The package, fetched, checked and looked through.
@@ -202,10 +206,7 @@ impl Executor for ReleaseExecutor {
                 JobWork::Rollback { release: release.clone(), to: to.clone() }
             }
             ReleaseAction::Inspect => JobWork::Inspect,
-            ReleaseAction::Probe => {
-                let reason = "this executor does not ask monitoring addresses alone".to_owned();
-                return Err(ExecuteError::Rejected { reason });
-            }
+            ReleaseAction::Probe => JobWork::Probe,
         };
         let job = Job {
             fence,
@@ -230,7 +231,8 @@ impl Executor for ReleaseExecutor {
 pub struct ReleaseExecutorBuilder(ReleaseExecutor);
 
 impl ReleaseExecutorBuilder {
-    /// Sets who asks monitoring addresses. Without one, tasks with a monitor are refused.
+    /// Sets who asks monitoring addresses from this node. Without one, tasks with a monitor are refused
+    /// that their hosts do not ask themselves.
     pub fn prober(mut self, prober: impl Prober) -> Self {
         self.0.prober = Some(Arc::new(prober));
         self

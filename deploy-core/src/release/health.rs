@@ -77,8 +77,8 @@ impl<'a> HealthGate<'a> {
         )
     }
 
-    /// What is wrong with an answer.
-    fn fault(&self, answer: &Result<ProbeAnswer, ProbeError>) -> Option<String> {
+    /// What is wrong with an answer by itself.
+    pub(crate) fn fault(&self, answer: &Result<ProbeAnswer, ProbeError>) -> Option<String> {
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return Some(with_causes(error)),

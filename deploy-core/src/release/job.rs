@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::ask::Asker;
 use crate::archive::{PackageContents, UnpackLimits};
-use crate::connector::Connector;
+use crate::connector::{Connector, Session};
 use crate::model::{Fence, Monitor, ReleaseId, ReleaseTask, RollbackTarget};
 use crate::prober::Prober;
 use crate::verifier::VerifiedPackage;
@@ -29,6 +30,8 @@ pub(crate) enum JobWork {
     Rollback { release: ReleaseId, to: RollbackTarget },
     /// What is there is looked at.
     Inspect,
+    /// Its monitoring address is asked.
+    Probe,
 }
 
 /// A package that was fetched and looked through.
@@ -42,7 +45,20 @@ pub(crate) struct Bundle {
 #[derive(Debug)]
 pub(crate) struct Probing {
     pub(crate) monitor: Monitor,
-    pub(crate) prober: Arc<dyn Prober>,
+    /// None where the host asks itself.
+    pub(crate) prober: Option<Arc<dyn Prober>>,
+}
+
+impl Probing {
+    /// Who asks about a host that a session reaches.
+    pub(crate) fn asker(&self, session: &Arc<dyn Session>) -> Asker {
+        self.node().unwrap_or_else(|| Asker::Host(Arc::clone(session)))
+    }
+
+    /// The node, where it is the node that asks.
+    pub(crate) fn node(&self) -> Option<Asker> {
+        self.prober.clone().map(Asker::Node)
+    }
 }
 
 /// What the builder of the executor was told.

@@ -93,11 +93,14 @@
 //! `md5sum` there, MD5 and size are compared on the host, which the step's note says, and no package is
 //! kept: its SHA-256 was checked before it was sent. What is missing is named.
 
+mod ask;
+mod check;
 mod child;
 mod drive;
 mod executor;
 mod found;
 mod health;
+mod host_answer;
 mod hosts;
 mod job;
 mod local;

@@ -8,11 +8,12 @@ use std::fmt::Write as _;
 use super::job::Bundle;
 use super::quote::{HasNul, assign};
 use crate::model::{Fence, ReleaseId, ReleaseTask, RollbackTarget, Target};
+use crate::prober::ProbeQuestion;
 
 /// What every program that changes something is made of, in the order in which the parts need each
 /// other.
-const COMMON: [&str; 17] = [
-    include_str!("script/protocol.sh"),
+const COMMON: [&str; 18] = [
+    PROTOCOL,
     include_str!("script/failure.sh"),
     include_str!("script/durable.sh"),
     ENDING,
@@ -23,6 +24,7 @@ const COMMON: [&str; 17] = [
     include_str!("script/follow.sh"),
     include_str!("script/mark.sh"),
     include_str!("script/lock.sh"),
+    ASKER,
     include_str!("script/look.sh"),
     include_str!("script/switch.sh"),
     include_str!("script/undo_note.sh"),
@@ -42,13 +44,16 @@ const INSTALL: [&str; 7] = [
 ];
 const ROLLBACK: &str = include_str!("script/undo.sh");
 const INSPECT: [&str; 6] = [
-    include_str!("script/protocol.sh"),
+    PROTOCOL,
     include_str!("script/failure.sh"),
     include_str!("script/mark.sh"),
     include_str!("script/lock.sh"),
     include_str!("script/look.sh"),
     include_str!("script/inspect.sh"),
 ];
+const ASKER: &str = include_str!("script/asker.sh");
+const ASK: &str = include_str!("script/ask.sh");
+const PROTOCOL: &str = include_str!("script/protocol.sh");
 const ENDING: &str = include_str!("script/ending.sh");
 const GUARD: &str = include_str!("script/guard.sh");
 const AS_USER: &str = include_str!("script/user_program.sh");
@@ -153,6 +158,31 @@ impl HostPlan<'_> {
         push_code(script, START);
         Ok(())
     }
+}
+
+/// The program that asks a monitoring address once, from the host; `wanted` bytes of the answer at most.
+pub(crate) fn ask_script(
+    question: &ProbeQuestion,
+    wanted: usize,
+    nonce: &str,
+) -> Result<String, HasNul> {
+    let url = &question.url;
+    // Of a name in a URL, an IPv6 address has brackets that no tool but a browser wants.
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let mut script = String::with_capacity(4 * 1024);
+    for (name, value) in [
+        ("nonce", nonce.to_owned()),
+        ("scheme", url.scheme().to_owned()),
+        ("url", url.to_string()),
+        ("ask_host", host.to_owned()),
+        ("ask_port", url.port().unwrap_or_default().to_string()),
+        ("patience", values::seconds(question.timeout).max(1).to_string()),
+        ("wanted", wanted.to_string()),
+    ] {
+        assign(&mut script, name, &value)?;
+    }
+    [PROTOCOL, ASKER, ASK].into_iter().for_each(|part| push_code(&mut script, part));
+    Ok(script)
 }
 
 /// A part of the program without comments and indentation: what is sent to each host stays small.

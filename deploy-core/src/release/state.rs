@@ -36,7 +36,7 @@ pub(crate) enum Input {
     /// The package could not be read here while it was sent.
     NotSent(Failure),
     /// The release is healthy, or why it is not.
-    Judged(Result<(), String>),
+    Judged(Result<(), Failure>),
     /// The work must stop, and why.
     Stop(Failure),
 }
@@ -161,8 +161,8 @@ impl HostRun {
                 vec![Effect::HangUp]
             }
             Input::Judged(Ok(())) => vec![Effect::Say("commit\n")],
-            Input::Judged(Err(reason)) => {
-                self.fail(Failure::new(FailureCode::Unhealthy, reason).with_step(Step::Probe));
+            Input::Judged(Err(failure)) => {
+                self.fail(failure.with_step(Step::Probe));
                 vec![Effect::Say("rollback\n")]
             }
             Input::Stop(failure) => {

@@ -73,7 +73,7 @@ fn success_needs_the_last_word_and_the_exit() {
 #[test]
 fn only_the_first_failure_is_the_reason() {
     let mut run = run(false);
-    run.take(Input::Judged(Err("it was not healthy".to_owned())));
+    run.take(Input::Judged(Err(Failure::new(FailureCode::Unhealthy, "it was not healthy"))));
     said(
         &mut run,
         &["fail unhealthy probe the node said so", "further hook_failed rollback oh", "tail 3"],

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::check::check;
 use super::drive::{Drive, deadline};
 use super::job::{Job, JobWork};
 use super::place::Placing;
@@ -25,22 +26,13 @@ pub(crate) async fn visit(
     target: Target,
     reporter: Reporter,
 ) -> HostResult {
-    let host = target.host.clone();
-    let failed = |failure: Failure, status| {
-        HostResult::failed(host.clone(), status, failure.with_host(host.clone()))
-    };
-    let step = Step::Connect;
-    reporter.report(Fact::StepStarted { host: host.clone(), step });
-    let session = match connect(&job, &cx, &target).await {
+    if matches!(job.work, JobWork::Probe) {
+        return check(&job, cx, &target, &reporter).await;
+    }
+    let session = match reach(&job, &cx, &target, &reporter).await {
         Ok(session) => session,
-        Err(ConnectError::Cancelled) => {
-            return failed(cx.cancel.failure().with_step(step), HostStatus::Cancelled);
-        }
-        Err(error) => {
-            return failed(Failure::from(&error).with_step(step), HostStatus::Failed);
-        }
+        Err(result) => return *result,
     };
-    reporter.report(Fact::StepFinished { host: host.clone(), step, note: None });
     let run = Uuid::now_v7().simple().to_string();
     let placing = placing(&job, &*session, &target, &run);
     let root = session.local_path(&target.root);
@@ -61,12 +53,37 @@ pub(crate) async fn visit(
         Ok(script) => script,
         Err(error) => {
             let failure = Failure::of(FailureCode::Invalid, &error);
-            return failed(failure, HostStatus::Failed);
+            return failed(&target, failure, HostStatus::Failed);
         }
     };
-    let state = HostRun::new(host, aim);
-    let drive = Drive::new(job, cx, target, reporter, placing);
-    drive.run(state, session, script, &nonce).await
+    let state = HostRun::new(target.host.clone(), aim);
+    let drive = Drive::new(job, cx, target, session, reporter, placing);
+    drive.run(state, script, &nonce).await
+}
+
+pub(crate) fn failed(target: &Target, failure: Failure, status: HostStatus) -> HostResult {
+    let host = target.host.clone();
+    HostResult::failed(host.clone(), status, failure.with_host(host))
+}
+
+/// Connects to a host, as the first step; gives how the host ended when that does not work.
+pub(crate) async fn reach(
+    job: &Job,
+    cx: &Context,
+    target: &Target,
+    reporter: &Reporter,
+) -> Result<Arc<dyn Session>, Box<HostResult>> {
+    let (host, step) = (target.host.clone(), Step::Connect);
+    reporter.report(Fact::StepStarted { host: host.clone(), step });
+    let (failure, status) = match connect(job, cx, target).await {
+        Ok(session) => {
+            reporter.report(Fact::StepFinished { host, step, note: None });
+            return Ok(session.into());
+        }
+        Err(ConnectError::Cancelled) => (cx.cancel.failure(), HostStatus::Cancelled),
+        Err(error) => (Failure::from(&error), HostStatus::Failed),
+    };
+    Err(Box::new(failed(target, failure.with_step(step), status)))
 }
 
 /// What the program does, and what it aims at.
@@ -78,7 +95,7 @@ fn work(job: &Job, in_process: bool) -> (Work<'_>, Aim) {
             (work, Aim::Install { release, in_process })
         }
         JobWork::Rollback { release, to } => (Work::Rollback { release, to }, Aim::Rollback),
-        JobWork::Inspect => (Work::Inspect, Aim::Inspect),
+        JobWork::Inspect | JobWork::Probe => (Work::Inspect, Aim::Inspect),
     }
 }
 

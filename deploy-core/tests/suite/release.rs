@@ -31,6 +31,7 @@ macro_rules! on_every_host {
     };
 }
 
+mod asking;
 mod failing;
 mod fixture;
 mod hooks;

@@ -21,6 +21,7 @@ look_for_tools() {
         esac
     fi
     look_for_users
+    [ -z "$ask_scheme" ] || find_asker "$ask_scheme"
 }
 
 # clear_leftovers: we hold the lock, so what bears another run's name belongs to nobody.

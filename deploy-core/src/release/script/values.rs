@@ -8,7 +8,9 @@ use serde_json::json;
 
 use super::{AS_USER, ENDING, GUARD, HOOK, HostPlan, Work, code};
 use crate::archive::PackageFormat;
-use crate::model::{HookPoint, Md5Digest, ReleaseId, RollbackTarget, Sha256Digest, UserName};
+use crate::model::{
+    HookPoint, Md5Digest, ProbedFrom, ReleaseId, RollbackTarget, Sha256Digest, UserName,
+};
 use crate::release::job::Bundle;
 
 /// How long a lock outlives the time that its holder may take: the grace that a session gives it to
@@ -42,6 +44,7 @@ impl HostPlan<'_> {
             ("reason", self.reason()),
             ("lock_seconds", seconds(expiry).to_string()),
             ("monitor", if task.monitor.is_some() { "yes" } else { "no" }.to_owned()),
+            ("ask_scheme", self.ask_scheme()),
             ("has_after_switch", has(HookPoint::AfterSwitch)),
             ("has_on_failure", has(HookPoint::OnFailure)),
             ("history_head", self.history_head()),
@@ -104,6 +107,13 @@ impl HostPlan<'_> {
             ("DEPLOY_PACKAGE_SHA256", or_empty(sha256.map(|sha256| sha256.to_string()))),
             ("DEPLOY_MONITOR_URL", or_empty(monitor.map(|url| url.to_string()))),
         ]
+    }
+
+    /// How the host asks its monitoring address; nothing where it does not.
+    fn ask_scheme(&self) -> String {
+        let monitor = self.task.monitor.as_ref();
+        let asked = monitor.filter(|monitor| monitor.from == ProbedFrom::Host);
+        asked.map_or("", |monitor| if monitor.is_tcp() { "tcp" } else { "http" }).to_owned()
     }
 
     /// The users that hooks run as, each once.
