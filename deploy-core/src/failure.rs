@@ -71,6 +71,8 @@ pub enum FailureCode {
     HookTimedOut,
     /// The monitoring address did not answer as expected in time.
     Unhealthy,
+    /// No confirmation came over a new connection in time, and the host went back by itself.
+    Unconfirmed,
     /// It took longer than it may.
     TimedOut,
     /// Somebody cancelled it.
@@ -116,6 +118,7 @@ impl FailureCode {
             Self::HookFailed => "hook_failed",
             Self::HookTimedOut => "hook_timed_out",
             Self::Unhealthy => "unhealthy",
+            Self::Unconfirmed => "unconfirmed",
             Self::TimedOut => "timed_out",
             Self::Cancelled => "cancelled",
             Self::Unknown => "unknown",

@@ -29,6 +29,8 @@ pub enum Step {
     AfterSwitch,
     /// Wait until the monitoring address answers as expected.
     Probe,
+    /// Wait until the release is confirmed over a new connection.
+    Confirm,
     /// Go back to the release before, after a failure.
     Rollback,
     /// Run the hooks for a failure.
@@ -39,7 +41,7 @@ pub enum Step {
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Connect,
         Self::Lock,
         Self::Transfer,
@@ -50,6 +52,7 @@ impl Step {
         Self::Switch,
         Self::AfterSwitch,
         Self::Probe,
+        Self::Confirm,
         Self::Rollback,
         Self::OnFailure,
         Self::Prune,
@@ -69,6 +72,7 @@ impl Step {
             Self::Switch => "switch",
             Self::AfterSwitch => "after_switch",
             Self::Probe => "probe",
+            Self::Confirm => "confirm",
             Self::Rollback => "rollback",
             Self::OnFailure => "on_failure",
             Self::Prune => "prune",

@@ -1,8 +1,9 @@
 //! How a release is laid out and brought to life on a host.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::name::text_type;
 use super::span;
@@ -33,6 +34,11 @@ pub struct ReleaseSpec {
     /// Whether a host whose release fails after the switch goes back to the one before: yes by
     /// default, because a host that serves a broken release helps nobody.
     pub rollback: bool,
+    /// How long a host that is switched waits for a confirmation over a new connection, before it goes back
+    /// by itself: not at all by default. For releases that may cut their own host off. It needs
+    /// `rollback`, and is from 5 s to 10 minutes and less than `timeout`.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_confirm")]
+    pub confirm: Option<Duration>,
     /// How long one host may take in all: 30 minutes by default, because a release that takes longer
     /// is stuck more often than slow.
     #[serde(serialize_with = "span::serialize")]
@@ -40,6 +46,18 @@ pub struct ReleaseSpec {
 }
 
 const KEEP_PACKAGES: u32 = 2;
+
+/// Long enough for a connection over a slow line; and short enough that a task which is taken up again
+/// finds the host back where it was.
+const CONFIRM: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(600);
+
+#[allow(clippy::ref_option, reason = "serde asks for a reference")]
+fn serialize_confirm<S: Serializer>(confirm: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    match confirm {
+        Some(confirm) => span::serialize(confirm, to),
+        None => to.serialize_none(),
+    }
+}
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_default_keep_packages(keep: &u32) -> bool {
@@ -54,6 +72,7 @@ impl Default for ReleaseSpec {
             shared: Vec::new(),
             hooks: Hooks::default(),
             rollback: true,
+            confirm: None,
             timeout: Duration::from_secs(30 * 60),
         }
     }
@@ -99,6 +118,14 @@ impl ReleaseSpec {
         self
     }
 
+    /// Has each host go back by itself when no confirmation comes over a new connection within a time, from
+    /// 5 s to 10 minutes.
+    #[must_use]
+    pub fn with_confirm(mut self, within: Duration) -> Self {
+        self.confirm = Some(within);
+        self
+    }
+
     /// Sets how long one host may take in all.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
@@ -116,7 +143,18 @@ impl Decode for ReleaseSpec {
         let shared = table.or("shared", default.shared);
         let hooks = table.or("hooks", default.hooks);
         let rollback = table.or("rollback", default.rollback);
+        let confirm = table.optional("confirm");
         let timeout = table.or("timeout", default.timeout);
+        if let Some(Some(confirm)) = confirm {
+            let found = span::format(confirm);
+            if rollback == Some(false) {
+                table.fault("confirm", found, "nothing: with rollback off a host does not go back");
+            } else if !CONFIRM.contains(&confirm) {
+                table.fault("confirm", found, "from \"5s\" to \"10m\"");
+            } else if timeout.is_some_and(|timeout| confirm >= timeout) {
+                table.fault("confirm", found, "less than the timeout");
+            }
+        }
         if let Some(keep) = keep
             && !(1..=1000).contains(&keep)
         {
@@ -147,6 +185,7 @@ impl Decode for ReleaseSpec {
             shared: shared?,
             hooks: hooks?,
             rollback: rollback?,
+            confirm: confirm?,
             timeout: timeout?,
         })
     }
@@ -369,3 +408,32 @@ impl Decode for Hook {
 }
 
 deserialize_by_decode!(ReleaseSpec, Hooks, Hook);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_confirmation_is_written_as_it_is_read_and_left_out_when_there_is_none() {
+        let spec = ReleaseSpec::default().with_confirm(Duration::from_secs(30));
+        let text = serde_json::to_string(&spec).unwrap();
+        assert!(text.contains(r#""confirm":"30s""#), "{text}");
+        assert_eq!(serde_json::from_str::<ReleaseSpec>(&text).unwrap(), spec);
+        assert!(!serde_json::to_string(&ReleaseSpec::default()).unwrap().contains("confirm"));
+    }
+
+    #[test]
+    fn a_confirmation_that_makes_no_sense_is_refused() {
+        for bad in [
+            r#"{"confirm": "30s", "rollback": false}"#,
+            r#"{"confirm": "4s"}"#,
+            r#"{"confirm": "11m"}"#,
+            r#"{"confirm": "1m", "timeout": "1m"}"#,
+        ] {
+            let error = crate::Format::Json.read::<ReleaseSpec>(bad.as_bytes()).unwrap_err();
+            let faults = error.faults().unwrap().as_slice();
+            assert_eq!(faults.len(), 1, "{bad}");
+            assert_eq!(faults[0].path, "confirm", "{bad}");
+        }
+    }
+}

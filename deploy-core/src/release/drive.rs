@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::confirm::{Pass, confirm};
 use super::job::{Bundle, Job, JobWork};
 use super::place::Placing;
 use super::probe::probe;
@@ -59,6 +60,11 @@ pub(crate) struct Drive {
     /// while a thread of ours still unpacks there.
     stop: CancelToken,
     stopping: bool,
+    /// What a confirmation needs.
+    pass: Pass,
+    confirming: bool,
+    /// Another connection has proved how the program ended.
+    proven: bool,
     /// What was said in band had its time, and the session may be stopped.
     impatient: bool,
     words: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
@@ -78,6 +84,7 @@ impl Drive {
         session: Arc<dyn Session>,
         reporter: Reporter,
         placing: Option<Placing>,
+        pass: Pass,
     ) -> Self {
         Self {
             job,
@@ -91,6 +98,9 @@ impl Drive {
             stdin: None,
             stop: CancelToken::new(),
             stopping: false,
+            pass,
+            confirming: false,
+            proven: false,
             impatient: false,
             words: mpsc::channel(1),
         }
@@ -117,9 +127,13 @@ impl Drive {
         let (mut said_open, mut complained_open) = (true, true);
         let mut patience = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
         let mut limit = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
-        while exit.is_none() || said_open || complained_open {
+        while exit.is_none() || said_open || complained_open || self.confirming {
             tokio::select! {
-                ended = &mut program, if exit.is_none() => exit = Some(ended),
+                ended = &mut program, if exit.is_none() => {
+                    // Only when the connection is lost it takes another one to know.
+                    self.confirming &= matches!(ended, Ok(Exit::Lost(_)));
+                    exit = Some(ended);
+                }
                 chunk = said.read(), if said_open => match chunk {
                     Some(chunk) => for heard in reader.take(&chunk) {
                         self.carry_out(state.take(Input::Heard(heard)));
@@ -134,7 +148,13 @@ impl Drive {
                 word = work_of(&mut self.work) => {
                     self.work = None;
                     self.unpacking = false;
+                    self.confirming = false;
                     if let Some(word) = word {
+                        if matches!(word, Input::Confirmed(true)) {
+                            // The program is over, and so is its connection, whether it knows or not.
+                            self.proven = true;
+                            limit.as_mut().reset(Instant::now() + GIVE_UP);
+                        }
                         self.carry_out(state.take(word));
                     }
                     self.stop_session();
@@ -154,7 +174,7 @@ impl Drive {
                     self.impatient = true;
                     self.stop_session();
                 }
-                () = &mut limit, if self.stopping && exit.is_none() => {
+                () = &mut limit, if (self.stopping || self.proven) && exit.is_none() => {
                     let reason = "the session did not end when it was told to";
                     exit = Some(Ok(Exit::Lost(reason.to_owned())));
                     break;
@@ -171,6 +191,7 @@ impl Drive {
                 Effect::Send => self.send(),
                 Effect::Place => self.place(),
                 Effect::Probe => self.probe(),
+                Effect::Confirm => self.confirm(),
                 Effect::Say(line) => self.say(line),
                 Effect::Drop => self.give_up_work(),
                 // A thread of ours ends first, so that the host does not clear up below it.
@@ -218,6 +239,15 @@ impl Drive {
         }));
     }
 
+    fn confirm(&mut self) {
+        let (cx, job, target) = (self.cx.clone(), Arc::clone(&self.job), self.target.clone());
+        let pass = self.pass.clone();
+        self.confirming = true;
+        self.work = Some(Box::pin(async move {
+            Some(Input::Confirmed(confirm(cx, &job, &target, &pass).await))
+        }));
+    }
+
     fn say(&mut self, line: &'static str) {
         let stdin = self.stdin.clone();
         self.work = Some(Box::pin(async move {
@@ -233,6 +263,7 @@ impl Drive {
         }
         if !self.unpacking {
             self.work = None;
+            self.confirming = false;
         }
     }
 

@@ -22,6 +22,7 @@
 //!
 //! ```text
 //! host → node   @deploy <nonce> step <step> begin | step <step> end <note> | need package | need verdict
+//!               need confirmation
 //!               out <step> <bytes>, then the bytes | more <step> <file> | serves <release>
 //!               fail <code> <step> <message> | further … | tail <bytes>, then the bytes | end <status> <how>
 //!               release <id> <state> <order> <sha256> <previous> | free <KiB> | locked <by whom>
@@ -75,6 +76,15 @@
 //! [`Inspect`](crate::model::ReleaseAction::Inspect) takes no lock and changes nothing: it reads what `current`
 //! points to, the marks, the lock, and what is free.
 //!
+//! # Confirm, or go back
+//!
+//! With [`confirm`](crate::model::ReleaseSpec::confirm) the program waits, after the verdict, for a word that
+//! the node leaves over a **new** session, and that only this run can know. Without it in time, the host
+//! goes back by itself, with the code `unconfirmed`. Meanwhile neither the end of the input nor a signal counts, which
+//! come from connections that die; a node that wants it to stop says `stop`. When the first connection is
+//! lost, what the new one tells of the end is the proof. A program that is killed, or a host that restarts,
+//! within the time stays with the new release until the next attempt of the task.
+//!
 //! # Environment of hooks
 //!
 //! `DEPLOY_ID`, `DEPLOY_TASK`, `DEPLOY_BUSINESS`, `DEPLOY_PROJECT`, `DEPLOY_WORK_ORDER`,
@@ -96,6 +106,7 @@
 mod ask;
 mod check;
 mod child;
+mod confirm;
 mod drive;
 mod executor;
 mod found;

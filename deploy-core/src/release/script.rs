@@ -5,6 +5,7 @@ mod values;
 
 use std::fmt::Write as _;
 
+use super::confirm::Pass;
 use super::job::Bundle;
 use super::quote::{HasNul, assign};
 use crate::model::{Fence, ReleaseId, ReleaseTask, RollbackTarget, Target};
@@ -22,7 +23,7 @@ const COMMON: [&str; 18] = [
     include_str!("script/hook.sh"),
     include_str!("script/bound.sh"),
     include_str!("script/follow.sh"),
-    include_str!("script/mark.sh"),
+    MARK,
     include_str!("script/lock.sh"),
     ASKER,
     include_str!("script/look.sh"),
@@ -33,24 +34,27 @@ const COMMON: [&str; 18] = [
     include_str!("script/listen.sh"),
 ];
 const START: &str = include_str!("script/start.sh");
-const INSTALL: [&str; 7] = [
+const INSTALL: [&str; 8] = [
     include_str!("script/look_ahead.sh"),
     include_str!("script/package.sh"),
     include_str!("script/kept.sh"),
     include_str!("script/share.sh"),
     include_str!("script/put_back.sh"),
     include_str!("script/prune.sh"),
+    include_str!("script/await_confirmation.sh"),
     include_str!("script/install.sh"),
 ];
 const ROLLBACK: &str = include_str!("script/undo.sh");
 const INSPECT: [&str; 6] = [
     PROTOCOL,
     include_str!("script/failure.sh"),
-    include_str!("script/mark.sh"),
+    MARK,
     include_str!("script/lock.sh"),
     include_str!("script/look.sh"),
     include_str!("script/inspect.sh"),
 ];
+const MARK: &str = include_str!("script/mark.sh");
+const CONFIRM: &str = include_str!("script/confirm.sh");
 const ASKER: &str = include_str!("script/asker.sh");
 const ASK: &str = include_str!("script/ask.sh");
 const PROTOCOL: &str = include_str!("script/protocol.sh");
@@ -87,6 +91,8 @@ pub(crate) enum Work<'a> {
         bundle: &'a Bundle,
         /// Whether our own code unpacks the package in process.
         in_process: bool,
+        /// What the node proves by that a confirmation is meant for this run.
+        token: &'a str,
         /// Free space that stays beyond what the release needs, in bytes.
         margin: u64,
     },
@@ -123,8 +129,8 @@ impl HostPlan<'_> {
         }
         match self.work {
             Work::Inspect => INSPECT.into_iter().for_each(|part| push_code(&mut script, part)),
-            Work::Install { bundle, in_process, margin } => {
-                for (name, value) in self.of_install(bundle, in_process, margin) {
+            Work::Install { bundle, in_process, token, margin } => {
+                for (name, value) in self.of_install(bundle, in_process, token, margin) {
                     assign(&mut script, name, &value)?;
                 }
                 self.changes(&mut script)?;
@@ -158,6 +164,27 @@ impl HostPlan<'_> {
         push_code(script, START);
         Ok(())
     }
+}
+
+/// The program that confirms a release over a new connection, and says what became of it.
+pub(crate) fn confirm_script(
+    pass: &Pass,
+    task: &ReleaseTask,
+    nonce: &str,
+) -> Result<String, HasNul> {
+    let mut script = String::with_capacity(4 * 1024);
+    for (name, value) in [
+        ("nonce", nonce),
+        ("root", &pass.root),
+        ("run", &pass.run),
+        ("token", &pass.token),
+        ("release", task.deployment.as_str()),
+        ("task", task.id.as_str()),
+    ] {
+        assign(&mut script, name, value)?;
+    }
+    [PROTOCOL, MARK, CONFIRM].into_iter().for_each(|part| push_code(&mut script, part));
+    Ok(script)
 }
 
 /// The program that asks a monitoring address once, from the host; `wanted` bytes of the answer at most.

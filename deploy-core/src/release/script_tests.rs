@@ -43,7 +43,12 @@ fn script_of(hooks: usize, other: Option<Work<'_>>) -> Result<String, ScriptErro
     let plan = HostPlan {
         task: &task,
         target: &target,
-        work: other.unwrap_or(Work::Install { bundle: &bundle, in_process: false, margin: 0 }),
+        work: other.unwrap_or(Work::Install {
+            bundle: &bundle,
+            in_process: false,
+            token: "t",
+            margin: 0,
+        }),
         root: target.root.as_str(),
         fence: task.fence,
         node: "node\n'; touch pwned",

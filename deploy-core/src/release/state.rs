@@ -37,6 +37,8 @@ pub(crate) enum Input {
     NotSent(Failure),
     /// The release is healthy, or why it is not.
     Judged(Result<(), Failure>),
+    /// Over a new connection, the release was confirmed and is served; or it was not.
+    Confirmed(bool),
     /// The work must stop, and why.
     Stop(Failure),
 }
@@ -52,6 +54,8 @@ pub(crate) enum Effect {
     Place,
     /// Ask the monitoring address until it is decided.
     Probe,
+    /// Confirm the release over a new connection.
+    Confirm,
     /// Say a line to the host.
     Say(&'static str),
     /// End what was begun by an earlier effect.
@@ -63,8 +67,9 @@ pub(crate) enum Effect {
 /// What the program is to do.
 #[derive(Clone, Debug)]
 pub(crate) enum Aim {
-    /// Install a release, whose package our own code may unpack in process.
-    Install { release: ReleaseId, in_process: bool },
+    /// Install a release, whose package our own code may unpack in process, and which may have to be
+    /// confirmed.
+    Install { release: ReleaseId, in_process: bool, confirm: bool },
     /// Undo a release.
     Rollback,
     /// Look at what is there.
@@ -100,6 +105,8 @@ pub(crate) struct HostRun {
     tail: Vec<u8>,
     serves: Option<ReleaseId>,
     found: Found,
+    /// Another connection has proved that the release is served.
+    confirmed: bool,
     end: Option<(i32, Ending)>,
     stop: Option<Failure>,
 }
@@ -127,6 +134,7 @@ impl HostRun {
             tail: Vec::new(),
             serves: None,
             found: Found::default(),
+            confirmed: false,
             end: None,
             stop: None,
         }
@@ -165,6 +173,10 @@ impl HostRun {
                 self.fail(failure.with_step(Step::Probe));
                 vec![Effect::Say("rollback\n")]
             }
+            Input::Confirmed(confirmed) => {
+                self.confirmed = confirmed;
+                if confirmed { self.finish(Step::Confirm, None) } else { Vec::new() }
+            }
             Input::Stop(failure) => {
                 self.stop.get_or_insert(failure);
                 if self.heeds_its_input() {
@@ -177,7 +189,12 @@ impl HostRun {
 
     /// Whether the program takes the end of its input for the word to stop, at any time.
     pub(crate) fn heeds_its_input(&self) -> bool {
-        !matches!(self.aim, Aim::Rollback)
+        match self.aim {
+            Aim::Rollback => false,
+            // The wait for a confirmation may have begun without our having heard of it.
+            Aim::Install { confirm, .. } => !(confirm && self.begun.contains(&Step::Switch)),
+            Aim::Inspect => true,
+        }
     }
 
     fn hear(&mut self, marker: Marker) -> Vec<Effect> {
@@ -195,6 +212,10 @@ impl HostRun {
             }
             Marker::NeedPackage => {}
             Marker::NeedVerdict => return vec![Effect::Probe],
+            Marker::NeedConfirmation if matches!(self.aim, Aim::Install { confirm: true, .. }) => {
+                return vec![Effect::Confirm];
+            }
+            Marker::NeedConfirmation => {}
             Marker::Output(step, _) => self.frame = Some(Frame::Output(step)),
             Marker::More(step, path) => {
                 let text = format!("… the rest of the output is in {path} on the host\n");
@@ -327,6 +348,8 @@ impl HostRun {
                     ..HostResult::failed(self.host, how, failure)
                 }
             }
+            // The words of the new connection are as good as those of the one that was lost.
+            (Ok(Exit::Lost(_) | Exit::Unknown), _, None) if self.confirmed => self.went_well(),
             (Err(error), None, None) => {
                 let failure = Failure::of(FailureCode::HostUnreachable, &error)
                     .with_retry(error.retry())

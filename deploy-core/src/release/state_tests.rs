@@ -6,7 +6,10 @@ use super::*;
 
 fn run(in_process: bool) -> HostRun {
     let host = HostName::new("h1").unwrap();
-    HostRun::new(host, Aim::Install { release: ReleaseId::new("r1").unwrap(), in_process })
+    HostRun::new(
+        host,
+        Aim::Install { release: ReleaseId::new("r1").unwrap(), in_process, confirm: true },
+    )
 }
 
 fn word(line: &str) -> Input {
@@ -129,6 +132,35 @@ fn output_is_whole_lines_over_frames_and_stops_at_the_limit() {
         })
         .sum();
     assert_eq!(passed, LIVE_OUTPUT - 8);
+}
+
+#[test]
+fn from_the_switch_on_a_stop_is_said_in_band_where_a_confirmation_is_awaited() {
+    let stop = || Input::Stop(Failure::new(FailureCode::Cancelled, "enough"));
+    let mut before = run(false);
+    said(&mut before, &["step before_switch begin"]);
+    assert_eq!(before.take(stop()), [Effect::Drop, Effect::HangUp]);
+    let mut after = run(false);
+    assert_eq!(
+        names(&said(&mut after, &["step switch begin", "need confirmation"])),
+        ["+switch", "Confirm"]
+    );
+    assert_eq!(after.take(stop()), [Effect::Drop, Effect::Say("stop\n"), Effect::HangUp]);
+}
+
+#[test]
+fn what_another_connection_has_proved_is_success_unless_the_first_one_knew_better() {
+    let ended = |confirmed, lines: &[&str], exit| {
+        let mut run = run(false);
+        run.take(Input::Confirmed(confirmed));
+        said(&mut run, lines);
+        run.end(Ok(exit), "").status
+    };
+    let lost = || Exit::Lost(String::new());
+    assert_eq!(ended(true, &[], lost()), HostStatus::Succeeded);
+    assert_eq!(ended(false, &[], lost()), HostStatus::Unknown);
+    assert_eq!(ended(true, &["fail host_failed prune x"], lost()), HostStatus::Unknown);
+    assert_eq!(ended(true, &[], Exit::Exited(3)), HostStatus::Unknown);
 }
 
 proptest! {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::check::check;
+use super::confirm::Pass;
 use super::drive::{Drive, deadline};
 use super::job::{Job, JobWork};
 use super::place::Placing;
@@ -38,15 +39,20 @@ pub(crate) async fn visit(
     let root = session.local_path(&target.root);
     let root = root.as_deref().map_or(Some(target.root.as_str()), |path| path.to_str());
     let nonce = Uuid::now_v7().simple().to_string();
-    let (work, aim) = work(&job, placing.is_some());
+    let pass = Pass {
+        run,
+        token: Uuid::now_v7().simple().to_string(),
+        root: root.unwrap_or(target.root.as_str()).to_owned(),
+    };
+    let (work, aim) = work(&job, &pass, placing.is_some());
     let plan = HostPlan {
         task: &job.task,
         target: &target,
         work,
-        root: root.unwrap_or(target.root.as_str()),
+        root: &pass.root,
         fence: job.fence,
         node: &job.settings.node,
-        run: &run,
+        run: &pass.run,
         nonce: &nonce,
     };
     let script = match plan.script() {
@@ -57,7 +63,7 @@ pub(crate) async fn visit(
         }
     };
     let state = HostRun::new(target.host.clone(), aim);
-    let drive = Drive::new(job, cx, target, session, reporter, placing);
+    let drive = Drive::new(job, cx, target, session, reporter, placing, pass);
     drive.run(state, script, &nonce).await
 }
 
@@ -87,12 +93,20 @@ pub(crate) async fn reach(
 }
 
 /// What the program does, and what it aims at.
-fn work(job: &Job, in_process: bool) -> (Work<'_>, Aim) {
+fn work<'a>(job: &'a Job, pass: &'a Pass, in_process: bool) -> (Work<'a>, Aim) {
     match &job.work {
         JobWork::Install(bundle) => {
             let release = ReleaseId::from(&job.task.deployment);
-            let work = Work::Install { bundle, in_process, margin: job.settings.margin };
-            (work, Aim::Install { release, in_process })
+            let work = Work::Install {
+                bundle,
+                in_process,
+                token: &pass.token,
+                margin: job.settings.margin,
+            };
+            (
+                work,
+                Aim::Install { release, in_process, confirm: job.task.release.confirm.is_some() },
+            )
         }
         JobWork::Rollback { release, to } => (Work::Rollback { release, to }, Aim::Rollback),
         JobWork::Inspect | JobWork::Probe => (Work::Inspect, Aim::Inspect),

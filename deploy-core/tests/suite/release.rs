@@ -32,6 +32,7 @@ macro_rules! on_every_host {
 }
 
 mod asking;
+mod confirming;
 mod failing;
 mod fixture;
 mod hooks;

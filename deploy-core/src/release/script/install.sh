@@ -71,6 +71,9 @@ bring_to_life() {
     if [ "$monitor" = yes ]; then
         await_verdict
     fi
+    if [ -n "$confirm_seconds" ]; then
+        await_confirmation
+    fi
     stop_listening
     trap true TERM INT HUP
     alive

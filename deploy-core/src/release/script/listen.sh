@@ -14,7 +14,7 @@ hear() {
     trap - TERM
     if IFS= read -r word; then
         case $word in
-            stop) ;;
+            stop) true >"$work/stop" ;;
             *)
                 echo "$word" >"$work/verdict"
                 return

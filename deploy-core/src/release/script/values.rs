@@ -57,8 +57,15 @@ impl HostPlan<'_> {
     }
 
     /// What an installation is told.
-    pub(super) fn of_install(&self, bundle: &Bundle, in_process: bool, margin: u64) -> Variables {
+    pub(super) fn of_install(
+        &self,
+        bundle: &Bundle,
+        in_process: bool,
+        token: &str,
+        margin: u64,
+    ) -> Variables {
         let release = &self.task.release;
+        let confirm = release.confirm.map(|within| seconds(within).to_string());
         let digests = &bundle.package.digests;
         vec![
             ("release", self.task.deployment.to_string()),
@@ -72,6 +79,8 @@ impl HostPlan<'_> {
             ("keep", release.keep.to_string()),
             ("keep_packages", release.keep_packages.to_string()),
             ("rollback", if release.rollback { "yes" } else { "no" }.to_owned()),
+            ("confirm_seconds", confirm.unwrap_or_default()),
+            ("confirm_token", token.to_owned()),
             ("has_shared", flag(!release.shared.is_empty())),
             ("has_before_switch", flag(!release.hooks.before_switch.is_empty())),
         ]

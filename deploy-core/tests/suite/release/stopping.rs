@@ -224,11 +224,21 @@ async fn hosts_that_have_not_begun_are_not_touched_after_a_cancel() {
 
 /// Kills the program that holds the host's lock, and nothing else.
 pub(crate) fn kill_program(host: &Host) {
+    signal_program(host, "KILL");
+}
+
+pub(crate) fn signal_program(host: &Host, signal: &str) {
     let number = |name: &String| name.strip_prefix("lock.")?.parse::<u64>().ok();
     let lock = host.names(".deploy").iter().filter_map(number).max().unwrap();
     let lock = host.read(&format!(".deploy/lock.{lock}"));
     let pid = lock.lines().find_map(|l| l.strip_prefix("pid ")).unwrap().to_owned();
-    assert!(std::process::Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
+    assert!(
+        std::process::Command::new("kill")
+            .args([&format!("-{signal}"), &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 /// Connections that break when they are told to.
@@ -274,15 +284,16 @@ impl Session for LossySession {
                 while let Some(chunk) = said.read().await {
                     let _ = io.stdout.write(chunk).await;
                 }
-                std::future::pending::<()>().await;
             };
-            tokio::select! { () = into => {}, () = out => {}, () = self.cut.notified() => {} }
+            tokio::select! {
+                () = into => false,
+                () = out => false,
+                () = self.cut.notified() => true,
+            }
         };
         // The host goes on by itself, which the test waits for.
-        let (ended, ()) = tokio::join!(run, async {
-            carry.await;
-        });
-        ended.map(|_| Exit::Lost("the test cut it".to_owned()))
+        let (ended, cut) = tokio::join!(run, carry);
+        if cut { ended.map(|_| Exit::Lost("the test cut it".to_owned())) } else { ended }
     }
 
     fn local_path(&self, path: &deploy_core::model::HostPath) -> Option<std::path::PathBuf> {
