@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use deploy_core::model::{
-    Hook, HookPoint, Hooks, HostResult, HostStatus, Outcome, ReleaseId, ReleaseSpec, ReleaseTask,
+    Hook, HookPoint, Hooks, HostResult, HostStatus, Monitor, Outcome, ReleaseAction, ReleaseId,
+    ReleaseSpec, ReleaseTask,
 };
 use deploy_core::{Event, Fact, Failure, FailureCode, Retry, Sequence, Step};
 use deploy_testkit::samples;
@@ -44,6 +45,30 @@ fn a_release_task_is_written_and_read_as_the_file_has_it() {
     assert_golden("release_task.json", &serde_json::to_value(&task).unwrap());
     let read: ReleaseTask = serde_json::from_value(golden("release_task.json")).unwrap();
     assert_eq!(read, task);
+}
+
+/// What is read is written as it was.
+fn again<T: serde::de::DeserializeOwned + serde::Serialize>(document: &Value) -> Value {
+    let read: T = serde_json::from_value(document.clone()).unwrap();
+    serde_json::to_value(&read).unwrap()
+}
+
+#[test]
+fn what_a_task_does_and_what_it_finds_are_read_and_written_as_the_file_has_them() {
+    let file = golden("actions.json");
+    for action in file["actions"].as_array().unwrap() {
+        let read: ReleaseAction = serde_json::from_value(action.clone()).unwrap();
+        let task = release_task().with_action(read.clone());
+        let mut written = serde_json::to_value(&task).unwrap();
+        assert_eq!(serde_json::from_value::<ReleaseTask>(written.clone()).unwrap(), task);
+        // An installation is written as it was before there was anything else.
+        let installs = read == ReleaseAction::Install;
+        let expected = if installs { Value::Null } else { action.clone() };
+        assert_eq!(written["action"].take(), expected);
+    }
+    assert_eq!(again::<Monitor>(&file["monitor"]), file["monitor"]);
+    assert_eq!(again::<ReleaseSpec>(&file["release"]), file["release"]);
+    assert_eq!(again::<HostResult>(&file["found"]), file["found"]);
 }
 
 #[test]
