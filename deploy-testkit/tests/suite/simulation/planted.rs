@@ -9,8 +9,8 @@ use super::run::simulate;
 fn caught(flaw: Flaw, by: &str, within: u64) {
     for seed in 0..within {
         let wrong = simulate(seed, Some(flaw)).violations();
-        if wrong.iter().any(|(name, _)| name.starts_with(by)) {
-            println!("{flaw:?} is caught with the seed {seed}");
+        if let Some((name, what)) = wrong.iter().find(|(name, _)| name.starts_with(by)) {
+            println!("{flaw:?} is caught with the seed {seed}: {name}: {what}");
             return;
         }
     }
@@ -32,7 +32,7 @@ planted! {
     a_store_that_forgets_what_it_acknowledged_is_caught:
         Flaw::ForgetsAppend, "what was recorded stays", 100;
     a_queue_that_gives_a_task_to_two_workers_is_caught:
-        Flaw::GivesTwice, "", 100;
+        Flaw::GivesTwice, "", 300;
     a_node_that_ignores_the_failure_budget_is_caught:
         Flaw::IgnoresBudget, "past the budget", 100;
     a_node_that_ignores_the_scheduled_time_is_caught:
@@ -44,7 +44,7 @@ planted! {
     an_executor_that_runs_a_known_task_again_is_caught:
         Flaw::RunsAgain, "finished hosts are not done again", 100;
     a_rollback_that_goes_forth_and_back_is_caught:
-        Flaw::GoesBackAgain, "a host that went back stays back", 100;
+        Flaw::GoesBackAgain, "a host that went back stays back", 300;
     a_rollback_that_is_called_a_success_is_caught:
         Flaw::CallsBackSuccess, "what is said of a host is true", 100;
     a_host_that_ignores_fencing_numbers_is_caught:

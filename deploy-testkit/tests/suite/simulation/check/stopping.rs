@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deploy_core::model::{AfterBudget, FailureBudget, HostName, HostResult, HostStatus};
+use deploy_core::model::{AfterBudget, FailureBudget, HostName, HostResult, HostStatus, TaskId};
 use deploy_core::{Fact, FailureCode};
 
 use super::{Record, request};
@@ -15,6 +15,9 @@ struct Count {
     /// Those that failed since the last one that did not.
     row: usize,
     skipped: BTreeSet<HostName>,
+    /// The part that each host was last handed out with, and the parts that were taken back.
+    part: BTreeMap<HostName, TaskId>,
+    recalled: BTreeSet<TaskId>,
     /// Somebody, or the budget, stops hosts: those that are stopped have not failed.
     stopping: bool,
     by_budget: bool,
@@ -30,8 +33,10 @@ impl Count {
         let unreachable = result.failure.as_ref().is_some_and(|failure| {
             matches!(failure.code, FailureCode::HostUnreachable | FailureCode::AgentUnreachable)
         });
+        let part = self.part.get(&result.host);
+        let recalled = part.is_some_and(|part| self.recalled.contains(part));
         let counts = !(self.skipped.contains(&result.host)
-            || (stopped && self.stopping)
+            || (stopped && (self.stopping || recalled))
             || (unreachable && !budget.unreachable_counts));
         if counts && !self.failed.contains(&result.host) {
             self.failed.push(result.host.clone());
@@ -92,7 +97,14 @@ pub(super) fn budget_stops(record: &Record) -> Vec<String> {
                     (count.stopping, count.by_budget) = (false, false);
                 }
                 Fact::RollbackStarted { .. } => break,
-                Fact::Dispatched { hosts, .. } if count.passed(budget) => {
+                Fact::Recalled { task } => {
+                    count.recalled.insert(task.clone());
+                }
+                Fact::Dispatched { task, hosts, .. } if !count.passed(budget) => {
+                    let parts = hosts.iter().map(|host| (host.clone(), task.clone()));
+                    count.part.extend(parts);
+                }
+                Fact::Dispatched { hosts, .. } => {
                     let (failed, time) = (&count.failed, record.time(at));
                     wrong.push(format!(
                         "{task} goes on with {hosts:?} after {failed:?} failed {time}"

@@ -62,9 +62,13 @@ fn untouched(record: &Record) -> Vec<String> {
         .collect();
     for (task, events) in record.deployments() {
         let again = |(_, event): &(usize, &Event)| {
-            matches!(event.fact, Fact::Retried { .. } | Fact::RollbackStarted { .. })
+            matches!(
+                event.fact,
+                Fact::Retried { .. } | Fact::Recalled { .. } | Fact::RollbackStarted { .. }
+            )
         };
-        // What was done again has another story before its last result.
+        // What was done again has another story before its last result, and what was taken back may
+        // have been begun and stopped.
         let followed = request(record, &events).retry_of.is_some();
         if events.iter().any(again) || followed {
             continue;
