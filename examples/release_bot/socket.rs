@@ -62,10 +62,12 @@ pub(crate) async fn connect(directory: &Path) -> Result<Option<UnixStream>, AnyE
         Ok(stream) if peer(&stream)?.is_some() => Ok(Some(stream)),
         Ok(_) => Err(format!("{} belongs to another user's program", path.display()).into()),
         Err(error) => match error.kind() {
-            // A path that is too long for a socket is one on which no bot can listen either.
-            ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::InvalidInput => {
-                Ok(None)
-            }
+            // A bot that ends in this very moment resets the connection. A path that is too long for a
+            // socket is one on which no bot can listen either.
+            ErrorKind::NotFound
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::InvalidInput => Ok(None),
             _ => Err(format!("{}: {error}", path.display()).into()),
         },
     }

@@ -114,10 +114,10 @@ fn order(seen: &Seen, faults: &mut Vec<String>) {
     }
 }
 
-/// A process that was told to stop let its hosts come to their end, and said by its exit status whether
-/// the deployment was over.
+/// A process that was told to stop let its hosts come to their end, those aside that it had found in flight
+/// and not taken up yet, and said by its exit status whether the deployment was over.
 fn halts(seen: &Seen, faults: &mut Vec<String>) {
-    for halt in seen.halts.iter().filter(|halt| halt.gracefully) {
+    for (number, halt) in seen.halts.iter().enumerate().filter(|(_, halt)| halt.gracefully) {
         let allowed: &[i32] = match (halt.of_agent, halt.over) {
             (true, _) => &[0],
             (false, true) => &[0, 1, 3],
@@ -126,8 +126,11 @@ fn halts(seen: &Seen, faults: &mut Vec<String>) {
         if !halt.exit.is_some_and(|exit| allowed.contains(&exit)) {
             faults.push(format!("told to stop, a process ended with {:?}", halt.exit));
         }
-        if halt.installs && !halt.in_flight.is_empty() {
-            faults.push(format!("a process that was told to stop left {:?}", halt.in_flight));
+        let earlier = seen.halts[..number].iter().rfind(|other| other.of_agent == halt.of_agent);
+        let found = earlier.map(|halt| halt.in_flight.clone()).unwrap_or_default();
+        let left: Vec<_> = halt.in_flight.difference(&found).collect();
+        if halt.installs && !left.is_empty() {
+            faults.push(format!("a process that was told to stop left {left:?}"));
         }
     }
 }

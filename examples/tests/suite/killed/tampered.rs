@@ -110,7 +110,7 @@ const PLANTED: [Planted; 23] = [
         (halt.exit, halt.over) = (Some(0), false);
     }),
     ("a process that was told to stop left", |seen| {
-        let name = host(seen, 4).name.clone();
+        let name = host(seen, 9).name.clone();
         let halt = seen.halts.iter_mut().find(|halt| halt.gracefully).unwrap();
         halt.in_flight.insert(name);
     }),
