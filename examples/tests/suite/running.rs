@@ -45,6 +45,7 @@ impl Bot {
     }
 
     /// The next event; none when it has ended.
+    #[cfg(feature = "ssh")]
     pub(crate) fn next(&self) -> Option<Event> {
         self.events.recv().ok()
     }

@@ -99,6 +99,7 @@ impl Agent {
     }
 
     /// Sends it TERM, and gives its exit status.
+    #[cfg(feature = "ssh")]
     pub(crate) fn terminate(mut self) -> Option<i32> {
         terminate(&self.child);
         self.child.wait().unwrap().code()
