@@ -163,6 +163,14 @@ impl ReleaseExecutor {
     }
 }
 
+/// An error that says that no host was touched: what an attempt before this one did is not known.
+fn after_another(cx: &Context, error: ExecuteError) -> ExecuteError {
+    if cx.attempt <= 1 {
+        return error;
+    }
+    ExecuteError::Lost { endpoint: "an earlier attempt".to_owned(), source: Box::new(error) }
+}
+
 fn refused(failure: Failure) -> ExecuteError {
     ExecuteError::Package { failure: Box::new(failure) }
 }
@@ -201,7 +209,10 @@ impl Executor for ReleaseExecutor {
             return Err(ExecuteError::Rejected { reason });
         }
         let work = match &task.action {
-            ReleaseAction::Install => JobWork::Install(self.bundle(&cx, &task).await?),
+            ReleaseAction::Install => {
+                let bundle = self.bundle(&cx, &task).await;
+                JobWork::Install(bundle.map_err(|error| after_another(&cx, error))?)
+            }
             ReleaseAction::Rollback { release, to } => {
                 JobWork::Rollback { release: release.clone(), to: to.clone() }
             }

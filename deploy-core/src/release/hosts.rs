@@ -42,7 +42,7 @@ pub(crate) async fn visit_all(job: Arc<Job>, cx: &Context, reporter: &Reporter) 
         results[index] = Some(finished(reporter, result));
     }
     let result = |(target, result): (&Target, Option<HostResult>)| {
-        result.unwrap_or_else(|| finished(reporter, not_started(cx, target)))
+        result.unwrap_or_else(|| finished(reporter, not_started(&job, cx, target)))
     };
     targets.iter().zip(results).map(result).collect()
 }
@@ -56,14 +56,14 @@ fn finished(reporter: &Reporter, result: HostResult) -> HostResult {
     result
 }
 
-fn not_started(cx: &Context, target: &Target) -> HostResult {
+fn not_started(job: &Job, cx: &Context, target: &Target) -> HostResult {
     let failure = if cx.cancel.is_cancelled() {
         cx.cancel.failure()
     } else {
         Failure::new(FailureCode::TimedOut, "the task's time was over before the host's turn")
     };
-    let host = target.host.clone();
-    HostResult::failed(host.clone(), HostStatus::NotStarted, failure.with_host(host))
+    let (host, status) = (target.host.clone(), job.out_of_reach(cx, HostStatus::NotStarted));
+    HostResult::failed(host.clone(), status, failure.with_host(host))
 }
 
 /// The hosts that are being worked on.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::ask::Asker;
 use crate::archive::{PackageContents, UnpackLimits};
 use crate::connector::{Connector, Session};
-use crate::model::{Fence, Monitor, ReleaseId, ReleaseTask, RollbackTarget};
+use crate::context::Context;
+use crate::model::{Fence, HostStatus, Monitor, ReleaseId, ReleaseTask, RollbackTarget};
 use crate::prober::Prober;
 use crate::verifier::VerifiedPackage;
 
@@ -67,4 +68,13 @@ pub(crate) struct Settings {
     pub(crate) limits: UnpackLimits,
     pub(crate) margin: u64,
     pub(crate) node: String,
+}
+
+impl Job {
+    /// How a host ends that this attempt did not get to: as `status` when it is the first one, and as
+    /// unknown when an earlier one may have changed it.
+    pub(crate) fn out_of_reach(&self, cx: &Context, status: HostStatus) -> HostStatus {
+        let changes = matches!(self.work, JobWork::Install(_) | JobWork::Rollback { .. });
+        if changes && cx.attempt > 1 { HostStatus::Unknown } else { status }
+    }
 }

@@ -89,6 +89,7 @@ pub(crate) async fn reach(
         Err(ConnectError::Cancelled) => (cx.cancel.failure(), HostStatus::Cancelled),
         Err(error) => (Failure::from(&error), HostStatus::Failed),
     };
+    let status = job.out_of_reach(cx, status);
     Err(Box::new(failed(target, failure.with_step(step), status)))
 }
 

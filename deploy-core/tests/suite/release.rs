@@ -31,6 +31,7 @@ macro_rules! on_every_host {
     };
 }
 
+mod again;
 mod asking;
 mod confirming;
 mod failing;

@@ -43,7 +43,8 @@ impl Driver {
         if self.book.record_decision(vec![fact]).await? {
             let task = part_task(self.book.state(), number, part, hosts, fence);
             let all = task.hosts.iter().map(|target| target.host.clone()).collect();
-            self.execute(task, all, Vec::new(), self.attempt);
+            // Whatever became of the task before, nobody has had this part yet.
+            self.execute(task, all, Vec::new(), 1);
         } else {
             self.give_back_places();
         }
