@@ -6,6 +6,7 @@ mod conformance;
 mod cuts;
 mod effects;
 mod faults;
+mod going_back;
 mod hostile;
 mod hosts;
 mod jumps;
