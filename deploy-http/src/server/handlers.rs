@@ -187,6 +187,64 @@ mod tests {
         assert_eq!(methods.sum::<usize>(), Route::ALL.len());
     }
 
+    /// Holds a document against a schema of the description, as far as that goes: types, the texts that
+    /// are allowed, and which keys there are and have to be.
+    fn assert_described(description: &Value, schema: &Value, found: &Value, at: &str) {
+        if let Some(name) = schema["$ref"].as_str() {
+            let schema = description.pointer(name.trim_start_matches('#')).unwrap();
+            return assert_described(description, schema, found, at);
+        }
+        if let Some(ways) = schema["oneOf"].as_array() {
+            let way = ways.iter().find(|way| way["type"].is_null() == found.is_string());
+            return assert_described(description, way.unwrap(), found, at);
+        }
+        if let Some(allowed) = schema["enum"].as_array() {
+            assert!(allowed.contains(found), "{at}: {found} is none of {allowed:?}");
+        }
+        let fits = match schema["type"].as_str() {
+            Some("object") => found.is_object(),
+            Some("array") => found.is_array(),
+            Some("string") => found.is_string(),
+            Some("integer") => found.is_u64(),
+            other => other.is_none(),
+        };
+        assert!(fits, "{at}: {found} is no {}", schema["type"]);
+        for entry in found.as_array().into_iter().flatten() {
+            assert_described(description, &schema["items"], entry, at);
+        }
+        for key in schema["required"].as_array().into_iter().flatten() {
+            assert!(!found[key.as_str().unwrap()].is_null(), "{at} has no {key}");
+        }
+        for (key, value) in found.as_object().into_iter().flatten() {
+            let schema = match &schema["properties"][key] {
+                Value::Null if schema["additionalProperties"] == false => {
+                    panic!("{at}: {key} is not described")
+                }
+                schema => schema,
+            };
+            assert_described(description, schema, value, &format!("{at}.{key}"));
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_described() {
+        let description: Value = serde_json::from_str(OPENAPI).unwrap();
+        let task: Value =
+            serde_json::from_str(include_str!("../../tests/golden/release_task.json")).unwrap();
+        let file: Value =
+            serde_json::from_str(include_str!("../../tests/golden/actions.json")).unwrap();
+        let check = |name: &str, found: &Value| {
+            let schema = &description["components"]["schemas"][name];
+            assert!(schema.is_object(), "{name} is not described");
+            assert_described(&description, schema, found, name);
+        };
+        check("ReleaseTask", &task);
+        check("HostResult", &file["found"]);
+        for action in file["actions"].as_array().unwrap() {
+            check("ReleaseAction", action);
+        }
+    }
+
     #[test]
     fn every_type_of_problem_is_described() {
         for kind in ProblemKind::ALL {

@@ -5,6 +5,7 @@
     reason = "clippy sees tests where they are marked, and not what they share"
 )]
 
+mod actions;
 mod agent_api;
 mod connections;
 mod downloads;

@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod package;
 pub(crate) mod proxy;
 pub(crate) mod server;
+pub(crate) mod world;
 
 use std::time::Duration;
 

@@ -15,6 +15,10 @@ use tokio::sync::watch;
 
 /// A package that says which version it is, with so many bytes that do not shrink.
 pub(crate) fn package(version: &str, bytes: usize) -> FakeVerifier {
+    FakeVerifier::new(package_bytes(version, bytes))
+}
+
+pub(crate) fn package_bytes(version: &str, bytes: usize) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("version"), version).unwrap();
     // A generator of numbers is as good as noise to gzip.
@@ -30,7 +34,7 @@ pub(crate) fn package(version: &str, bytes: usize) -> FakeVerifier {
     let mut tar = Command::new("tar");
     tar.arg("-czf").arg(&archive).args(["version", "noise"]);
     assert!(tar.current_dir(dir.path()).status().expect("apt-get install tar").success());
-    FakeVerifier::new(fs::read(archive).unwrap())
+    fs::read(archive).unwrap()
 }
 
 /// The release of a package to hosts, as deployment `d<number>`.

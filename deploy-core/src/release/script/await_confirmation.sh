@@ -4,9 +4,9 @@
 # await_confirmation: for the time being neither the end of the input nor a signal counts, which both come
 # from connections that die: who wants us to stop says so.
 await_confirmation() {
-    begin confirm
     be_heedless
     trap true TERM INT HUP
+    begin confirm
     alive
     # The one that listened until now has ended with the verdict, if there was one.
     [ -n "$listener" ] || listen
