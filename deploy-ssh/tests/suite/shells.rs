@@ -56,7 +56,8 @@ async fn a_login_shell_that_refuses_is_quoted() {
     let session = sshd.session().await;
     let error = run(&session, "true", Vec::new()).await.exit.unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
-    assert_eq!(source, "status 1: this account is closed");
+    // Its status is heard as well, unless the connection is over before.
+    assert!(source.ends_with("this account is closed"), "{source}");
 }
 
 #[tokio::test]
