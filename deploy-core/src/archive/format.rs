@@ -50,6 +50,14 @@ const PROMISES: [&str; 8] =
     [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.xz", ".txz", ".zip"];
 
 impl PackageFormat {
+    /// Whether it is a tar, compressed or not.
+    pub(super) fn is_tar(self) -> bool {
+        match self {
+            Self::TarGz | Self::TarZst | Self::TarXz | Self::Tar => true,
+            Self::Zip | Self::SingleFile => false,
+        }
+    }
+
     /// Tells the format from the first bytes; the name only helps where they say nothing.
     pub(super) fn tell(package: Package<'_>, limits: &UnpackLimits) -> Result<Self, ArchiveError> {
         let mut head: Block = [0; BLOCK_BYTES];

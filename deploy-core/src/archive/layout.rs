@@ -20,6 +20,7 @@ pub(super) struct Layout<'a, S> {
     listed: u64,
     files: u64,
     unpacked_bytes: u64,
+    plain_modes: bool,
 }
 
 /// Where a new entry goes: its directory exists, its own place is free.
@@ -39,6 +40,7 @@ impl<'a, S: Sink> Layout<'a, S> {
             listed: 0,
             files: 0,
             unpacked_bytes: 0,
+            plain_modes: true,
         }
     }
 
@@ -49,8 +51,9 @@ impl<'a, S: Sink> Layout<'a, S> {
         self.check_entries(self.listed)
     }
 
-    pub(super) fn directory(&mut self, raw: &[u8]) -> Result<(), ArchiveError> {
+    pub(super) fn directory(&mut self, raw: &[u8], mode: u32) -> Result<(), ArchiveError> {
         self.count_listed()?;
+        self.plain_modes &= is_plain(mode, 0o700);
         let path = EntryPath::parse(raw, self.limits)?;
         if !path.is_root() {
             let (above, name) = split(path.as_str());
@@ -75,6 +78,7 @@ impl<'a, S: Sink> Layout<'a, S> {
         }
         self.count_bytes(size)?;
         self.files += 1;
+        self.plain_modes &= is_plain(mode, 0o600);
         self.tree.add_file(place.directory, place.name);
         self.sink.open_file(place.path, mode & 0o755 | 0o600)
     }
@@ -118,7 +122,10 @@ impl<'a, S: Sink> Layout<'a, S> {
             self.sink.symbolic_link(&link.path, &link.target)?;
         }
         self.sink.finish()?;
-        Ok(PackageContents::new(format, self.tree.len(), self.files, self.unpacked_bytes))
+        let (entries, files, bytes) = (self.tree.len(), self.files, self.unpacked_bytes);
+        let mut contents = PackageContents::new(format, entries, files, bytes);
+        contents.plain_modes = self.plain_modes && format.is_tar();
+        Ok(contents)
     }
 
     fn admit(&mut self, raw: &[u8]) -> Result<EntryPath, ArchiveError> {
@@ -184,4 +191,9 @@ impl<'a, S: Sink> Layout<'a, S> {
         }
         Ok(())
     }
+}
+
+/// Whether the owner may do what is `needed`, nobody else may write, and nothing else is special.
+fn is_plain(mode: u32, needed: u32) -> bool {
+    mode & needed == needed && mode & 0o7022 == 0
 }

@@ -7,8 +7,7 @@
 //! <root>/releases/<release-id>/    one directory per release
 //! <root>/shared/…                  paths linked into each release
 //! <root>/current -> releases/<id>  switched by one rename
-//! <root>/.deploy/lock.<n>          the lock: the highest number counts
-//! <root>/.deploy/fence             the highest fencing number that was here
+//! <root>/.deploy/lock.<n>          the lock: the highest number counts; with its holder's fencing number
 //! <root>/.deploy/marks/<id>        unfinished, complete, good or failed; digest, task, the one before
 //! <root>/.deploy/logs/<id>/…       what hooks wrote, whole
 //! <root>/.deploy/packages/<sha256> the packages of the newest good releases, when they were sent
@@ -37,6 +36,10 @@
 //!   [`Unknown`](crate::model::HostStatus::Unknown), and the same task again finds out.
 //! - **A release has its final path before its hooks run**, because hooks may write absolute paths.
 //!   Until it is complete, and durable, its mark says `unfinished`, and nothing switches to it.
+//! - **Four syncs are enough**: the lock with the fencing number and the first mark, before anything is
+//!   done; the release, whole, before the switch; the switch with the mark that says `complete`; the mark
+//!   that says `good` with the line of history. Marks and locks grow by lines, of which the last whole one
+//!   counts, so nothing has to be put in their place.
 //! - **Going back** runs the `after_switch` hooks of the request once more, in the release that is
 //!   current again and with `DEPLOY_ROLLBACK=1`, so that services start from it.
 //! - **Hooks** run by `sh -c` in a process group of their own, with a log file as their output. What

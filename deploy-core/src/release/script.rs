@@ -17,7 +17,8 @@ const COMMON: [&str; 18] = [
     PROTOCOL,
     include_str!("script/failure.sh"),
     include_str!("script/durable.sh"),
-    ENDING,
+    // The guards of hooks need it, too.
+    "eval \"$ending_program\"",
     include_str!("script/process.sh"),
     include_str!("script/as_user.sh"),
     include_str!("script/hook.sh"),
@@ -61,7 +62,6 @@ const PROTOCOL: &str = include_str!("script/protocol.sh");
 const ENDING: &str = include_str!("script/ending.sh");
 const GUARD: &str = include_str!("script/guard.sh");
 const AS_USER: &str = include_str!("script/user_program.sh");
-const HOOK: &str = include_str!("script/hook_program.sh");
 
 /// The longest program. Linux takes no argument of 128 KiB or more.
 const LONGEST: usize = 120 * 1024;

@@ -128,12 +128,16 @@ async fn a_full_host_keeps_its_release() {
     site.assert_true(&results[0], Some("d1"), "d3");
     assert_ne!(results[0].status, HostStatus::Succeeded);
     // While it is full to the last byte, nothing can be done, and nothing is broken.
+    let filler = site.root().with_file_name("filler");
+    let mut more = std::fs::File::options().append(true).open(&filler).unwrap();
+    while std::io::Write::write(&mut more, &[0; 4096]).is_ok() {}
+    drop(more);
     let task = super::site::task(4, &two, vec![site.target()]);
     let results = deploy(connector(&fleet), &two, &task).await;
     site.until_nothing_runs().await;
     site.assert_true(&results[0], Some("d1"), "d4");
     assert_eq!(results[0].status, HostStatus::Failed, "{:?}", results[0]);
-    std::fs::remove_file(site.root().with_file_name("filler")).unwrap();
+    std::fs::remove_file(filler).unwrap();
     site.assert_the_next_succeeds(&fleet, 9).await;
 }
 

@@ -206,7 +206,7 @@ impl<'a> Site<'a> {
         let number = |name: &String| name.strip_prefix("lock.")?.parse::<u64>().ok();
         let lock = names(&deploy).iter().filter_map(number).max().expect("there was a lock");
         let lock = fs::read_to_string(deploy.join(format!("lock.{lock}"))).unwrap();
-        assert!(lock.starts_with("state free\n"), "{lock}");
+        assert!(lock.ends_with("state free\n"), "{lock}");
     }
 
     /// The next deployment, over a line without faults, succeeds and tidies up.

@@ -90,8 +90,8 @@ impl Header {
             name: header.path_bytes().into_owned(),
             link: until_nul(&fields.linkname).into(),
             kind: kind(fields.linkflag[0], extended),
-            // Only the permission bits are used, so that cutting the rest loses nothing.
-            mode: (mode & 0o777) as u32,
+            // What is above the bits of a mode says nothing.
+            mode: (mode & 0o7777) as u32,
             size,
         })
     }

@@ -68,7 +68,7 @@ fn entry<S: Sink>(
         return Err(ArchiveError::damaged("an entry that is no file has content"));
     }
     match kind {
-        Kind::Directory => layout.directory(name),
+        Kind::Directory => layout.directory(name, header.mode),
         Kind::HardLink => layout.hard_link(name, link),
         Kind::SymbolicLink => layout.symbolic_link(name, link),
         _ => {

@@ -42,7 +42,7 @@ fn entry<S: Sink>(
             if record.size != 0 {
                 return Err(ArchiveError::damaged("a directory has content"));
             }
-            layout.directory(name)?;
+            layout.directory(name, record.mode)?;
             // Some tools deflate nothing to two bytes.
             unpacker.copy(record, content, |_| Ok(()))
         }

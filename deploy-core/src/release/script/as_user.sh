@@ -68,7 +68,7 @@ hand_over() {
 # start_as_user: what was handed over, in the background. The caller redirects the output.
 start_as_user() {
     case $way in
-        sudo) start sudo -n -H -u "$hook_user" -- sh -c "$user_program" ;;
-        su) start su -s /bin/sh "$hook_user" -c "$user_program" ;;
+        sudo) start / sudo -n -H -u "$hook_user" -- sh -c "$user_program" ;;
+        su) start / su -s /bin/sh "$hook_user" -c "$user_program" ;;
     esac
 }

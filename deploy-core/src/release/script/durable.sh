@@ -6,18 +6,13 @@ durable() {
     sync "$@" 2>/dev/null || sync
 }
 
-# durable_trees <path…>: everything on their file systems.
-durable_trees() {
-    run sync -f "$@" || { alive; run sync; } || { alive; broken "sync: $(first_said)"; }
-}
-
-# beside <file>: what its next content is written to, in $beside.
-beside() {
-    beside=${1%/*}/.new-$run
+# durable_tree <path>: everything on its file system.
+durable_tree() {
+    run sync -f "$1" || { alive; run sync; } || { alive; broken "sync: $(first_said)"; }
 }
 
 # replace <file> <text>: puts the text into the file, durably and at once.
 replace() {
-    beside "$1"
+    beside=${1%/*}/.new-$run
     printf '%s\n' "$2" >"$beside" && durable "$beside" && mv -f "$beside" "$1" && durable "${1%/*}"
 }

@@ -51,9 +51,12 @@ further() {
 # must <command…>: runs a short command of ours; when it does not work, the release fails with what
 # the command said.
 must() {
-    if said=$("$@" 2>&1 </dev/null); then
-        return
+    if [ -d "$work" ]; then
+        "$@" >"$work/said" 2>&1 && return
+        alive
+        broken "$1: $(first_said)"
     fi
+    said=$("$@" 2>&1) && return
     alive
     broken "$1: ${said%%"$newline"*}"
 }

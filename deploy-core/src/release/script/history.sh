@@ -3,18 +3,22 @@
 
 write_history() {
     history=$deploy/history.jsonl
-    line="{$history_head,\"started\":\"$since_text\",\"finished\":\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\""
+    ask date -u +%Y-%m-%dT%H:%M:%SZ
+    line="{$history_head,\"started\":\"$since_text\",\"finished\":\"$answer\""
     line="$line,\"outcome\":\"$outcome\""
     [ -z "$target" ] || line="$line,\"target\":\"$target\""
     [ -z "$previous" ] || line="$line,\"previous\":\"$previous\""
     [ -z "$failing" ] || line="$line,\"failure\":\"$failing\",\"step\":\"$step\""
     # A line that a crash tore is ended first.
-    if [ -s "$history" ] && [ -n "$(tail -c 1 "$history")" ]; then
-        echo >>"$history"
+    if [ -s "$history" ]; then
+        ask tail -c 1 "$history"
+        [ -z "$answer" ] || echo >>"$history"
     fi
     printf '%s}\n' "$line" >>"$history"
-    # The mark of a good release among them.
-    durable "$history" "$deploy/marks"
+    set -- "$history"
+    # With what the release's mark says last.
+    [ ! -f "$deploy/marks/$release" ] || set -- "$@" "$deploy/marks/$release"
+    durable "$@"
     # Looked at now and then: what is added between is little.
     [ $((number % 16)) -eq 0 ] || return 0
     size_of "$history"

@@ -31,7 +31,7 @@ hook() {
     [ -z "$hook_user" ] || way_to "$hook_user"
     # The command may start a daemon: it gets the log, and no other file of ours.
     if [ -z "$way" ]; then
-        start sh -c "$hook_program" hook "$3" "$hook_directory" >>"$log" 2>&1
+        start "$hook_directory" sh -c "$3" >>"$log" 2>&1
     else
         hand_over "$3"
         start_as_user >>"$log" 2>&1
@@ -56,7 +56,7 @@ hook() {
     while kill -0 "$follower" 2>/dev/null; do wait "$follower"; done
     if [ -e "$late" ]; then
         hook_code=hook_timed_out hook_message="hook $1 ran for longer than its $2 s"
-    elif [ -n "$hurry" ] || { [ -n "$stopped" ] && [ -z "$failing" ]; }; then
+    elif must_end; then
         hook_code=cancelled hook_message="hook $1 was stopped"
     elif [ "$status" -ne 0 ]; then
         hook_code=hook_failed hook_message="hook $1 ended with status $status"
@@ -68,7 +68,7 @@ hook() {
 
 # guard_hook <hook> <seconds>
 guard_hook() {
-    set -- sh -c "$guard_program" guard $$ "$1" "$2" "$late" "$way" "$hook_user" "$input"
+    set -- sh -c "$ending_program$guard_program" guard $$ "$1" "$2" "$late" "$way" "$hook_user" "$input"
     if [ -n "$group" ]; then
         "$group" "$@" </dev/null >/dev/null 2>&1 3<&- &
     else

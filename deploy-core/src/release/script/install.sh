@@ -9,21 +9,26 @@ prepare() {
     look_for_package_tools
     enter
     look_for_release
+    if [ -z "$present" ]; then
+        look_for_package
+        look_for_space
+        begun=yes
+        begin_mark
+        keep_lock "$deploy/marks/$release" "$deploy/marks"
+    else
+        keep_lock
+    fi
     if [ "$present" = good ] && [ "$current" = "$release" ]; then
         finish "served already"
         outcome=succeeded
         served=yes
         leave 0
     fi
-    if [ -z "$present" ]; then
-        look_for_package
-        look_for_space
-    fi
     finish
 }
 
-# lay_out: the release is in its final place, and complete. It gets its final name before the hooks
-# run, because they may write absolute paths; until it is complete its mark says that it is not.
+# lay_out: the release is in its final place, complete, and on the disk. It gets its final name before the
+# hooks run, because they may write absolute paths; until it is complete its mark says that it is not.
 lay_out() {
     if [ -z "$present" ]; then
         take_package
@@ -34,8 +39,6 @@ lay_out() {
             finish
         fi
         still_ours
-        begin_mark
-        published=yes
         must mv "$incoming" "$root/releases/$release"
     else
         listen
@@ -48,21 +51,17 @@ lay_out() {
         finish
     fi
     alive
-    if [ -n "$present" ]; then
-        durable_trees "$root/releases/$release"
-    else
-        draft_mark complete
-        durable_trees "$root/releases/$release" "$beside"
-        set_mark
-        durable "$deploy/marks" || no_mark
-    fi
+    durable_tree "$root/releases/$release"
+    still_ours
+    # This word lasts with the switch.
+    [ -n "$present" ] || mark_as complete
 }
 
 # bring_to_life: the release is current, and healthy.
 bring_to_life() {
     still_ours
     forget_undo
-    switch_to "$release"
+    switch_to "$release" "$deploy/marks/$release"
     if [ -n "$has_after_switch" ]; then
         begin after_switch
         hooks after_switch "$root/releases/$release" "$release" "$previous" || fail "$hook_code" "$hook_message"
@@ -79,10 +78,8 @@ bring_to_life() {
     alive
     # From here on nobody can stop it: it is done.
     still_ours
-    # It is synced with the history's last line.
-    draft_mark good
-    durable "$beside" || no_mark
-    set_mark
+    # This word lasts with the history's last line.
+    mark_as good
     outcome=succeeded
 }
 

@@ -5,16 +5,15 @@
 reusable=
 damaged=
 
-# look_for_package: whether a kept package may be this one, by its name and size, in $reusable. Its
-# SHA-256 decides before it is used; a host that has only MD5 keeps nothing.
+# look_for_package: whether a kept package may be this one, by its name, in $reusable. Its SHA-256 decides
+# before it is used; a host that has only MD5 keeps nothing.
 look_for_package() {
     [ "$mode" = stream ] || return 0
     kept=$deploy/packages/$sha256
     if [ "$digest" = md5 ]; then
         keep_packages=0
     elif [ -f "$kept" ] && [ ! -h "$kept" ]; then
-        size_of "$kept"
-        [ "$bytes" != "$size" ] || reusable=yes
+        reusable=yes
     fi
 }
 
@@ -45,13 +44,13 @@ prune_packages() {
         mv -f "$spool" "$kept" 2>/dev/null
     fi
     wanted=' '
-    while read -r _ _ found; do
+    for good in $goods; do
         [ "$keep_packages" -gt 0 ] || break
         case $wanted in
-            *" $found "*) ;;
-            *) wanted="$wanted$found " keep_packages=$((keep_packages - 1)) ;;
+            *" ${good##*:} "*) ;;
+            *) wanted="$wanted${good##*:} " keep_packages=$((keep_packages - 1)) ;;
         esac
-    done <"$work/newest"
+    done
     set --
     for left in "$deploy"/packages/*; do
         case $wanted in

@@ -1,9 +1,12 @@
 # The lock of the project on this host: numbered files lock.<n>, of which the highest counts.
 #
 # A lock is taken by linking a finished file to the next number, which only one can do, and given
-# back by replacing its content. Numbers only grow and the highest is never removed, so nobody who
+# back by a line at its end. Numbers only grow and the highest is never removed, so nobody who
 # slept over another's turn can take it for his own: his number is lower, or there already. Nothing
 # is left behind that a crash could leave in the way.
+#
+# A lock also keeps the fencing number of its holder. Nobody takes one whose own number is lower than
+# that of another who has been here.
 
 locked=
 number=
@@ -16,6 +19,22 @@ highest_lock() {
         case $found in '' | *[!0-9]*) continue ;; esac
         [ "$found" -le "$highest" ] || highest=$found
     done
+}
+
+# look_at_locks: the highest number in $highest, what that lock says in $lock_…, and the highest fencing
+# number in $seen; fails when the lock has gone. A crash may have torn the last lock, so all count.
+look_at_locks() {
+    highest_lock
+    seen=0
+    for file in "$deploy"/lock.*; do
+        found=${file##*/lock.}
+        case $found in '' | *[!0-9]* | "$highest") continue ;; esac
+        read_lock "$found" || continue
+        [ "$lock_fence" -le "$seen" ] || seen=$lock_fence
+    done
+    [ "$highest" -gt 0 ] || return 0
+    read_lock "$highest" || return 1
+    [ "$lock_fence" -le "$seen" ] || seen=$lock_fence
 }
 
 # read_lock <number>: into $lock_…; fails when it has gone.
@@ -49,7 +68,7 @@ place_of_processes() {
     space=$(readlink /proc/self/ns/pid 2>/dev/null) || return 0
     user=
     while read -r key value; do
-        case $key in Uid:) user=${value%%[!0-9]*} ;; esac
+        case $key in Uid:) user=${value%%[!0-9]*} && break ;; esac
     done 2>/dev/null <"/proc/$$/status"
     [ -z "$user" ] || place="$boot $space $user"
 }
@@ -80,11 +99,11 @@ outlast() {
     done
 }
 
-# claim <state>: writes our lock file, whole, beside.
+# claim: writes our lock, whole, beside.
 claim() {
-    printf '%s\n' "state $1" "task $task" "deployment $deployment" "fence $fence" \
+    printf '%s\n' "state held" "task $task" "deployment $deployment" "fence $fence" \
         "reason $reason" "node $node" "since $since_text" "expires $expires" "pid $$" \
-        "place $place" >"$deploy/claim.$run-$1"
+        "place $place" >"$deploy/claim.$run"
 }
 
 take_lock() {
@@ -99,21 +118,19 @@ take_lock() {
     while [ "$tries" -lt 50 ]; do
         tries=$((tries + 1))
         alive
-        highest_lock
-        if [ "$highest" -gt 0 ]; then
-            read_lock "$highest" || continue
-            lock_is_open || refuse_lock
-        fi
-        claim held || broken "the lock could not be written"
+        look_at_locks || continue
+        [ "$seen" -le "$fence" ] || refuse_fence
+        [ "$highest" -eq 0 ] || lock_is_open || refuse_lock
+        claim || broken "the lock could not be written"
         number=$((highest + 1))
-        if said=$(ln "$deploy/claim.$run-held" "$deploy/lock.$number" 2>&1); then
+        if said=$(ln "$deploy/claim.$run" "$deploy/lock.$number" 2>&1); then
             highest_lock
             if [ "$highest" -eq "$number" ]; then
                 locked=yes
                 return
             fi
-            rm -f "$deploy/claim.$run-held" "$deploy/lock.$number"
-        elif [ ! -e "$deploy/lock.$number" ] && [ -e "$deploy/claim.$run-held" ]; then
+            rm -f "$deploy/claim.$run" "$deploy/lock.$number"
+        elif [ ! -e "$deploy/lock.$number" ] && [ -e "$deploy/claim.$run" ]; then
             broken "ln: ${said%%"$newline"*}"
         fi
     done
@@ -121,8 +138,11 @@ take_lock() {
 }
 
 refuse_lock() {
-    rm -f "$deploy/claim.$run-held"
     fail host_locked "locked by $(lock_in_words)"
+}
+
+refuse_fence() {
+    fail host_fenced "a newer deployment has been here (its number is $seen, ours $fence)"
 }
 
 # lock_in_words: who holds the lock that was read.
@@ -138,12 +158,9 @@ holds_lock() {
     [ "$highest" = "$number" ]
 }
 
-# check_fence: refuses when a newer deployment has been here.
-check_fence() {
-    seen=
-    { read -r seen <"$deploy/fence"; } 2>/dev/null
-    case $seen in '' | *[!0-9]*) seen=0 ;; esac
-    [ "$seen" -le "$fence" ] || fail host_fenced "a newer deployment has been here (its number is $seen, ours $fence)"
+# keep_lock [file…]: the lock, and with it the fencing number, outlasts a crash, and so do these.
+keep_lock() {
+    durable "$deploy/lock.$number" "$deploy" "$@" || broken "the lock could not be synced"
 }
 
 # still_ours: nothing is done for a holder whose time is over.
@@ -151,12 +168,11 @@ still_ours() {
     holds_lock || fail host_fenced "the lock was lost to a newer attempt or deployment"
     clock
     [ "$seconds" -lt "$ours_until" ] || fail timed_out "the lock has expired"
-    check_fence
 }
 
 unlock() {
     if holds_lock; then
-        claim free && mv -f "$deploy/claim.$run-free" "$deploy/lock.$number"
+        echo "state free" >>"$deploy/lock.$number"
     fi
     locked=
 }

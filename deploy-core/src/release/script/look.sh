@@ -11,7 +11,7 @@ need_tools() {
 }
 
 look_for_tools() {
-    need_tools cat chmod cut date dd df head ln ls mkdir mv readlink rm sh sleep sort sync tail wc
+    need_tools cat chmod cut date dd df head ln ls mkdir mv readlink rm sh sleep sync tail wc
     if [ -z "$group" ]; then
         # Not in a subshell, where some shells say that they have what they lack.
         set -m 2>/dev/null
@@ -28,21 +28,19 @@ look_for_tools() {
 clear_leftovers() {
     set --
     for left in "$root"/releases/.incoming-* "$root"/releases/.trash-* "$deploy"/work.* \
-        "$deploy"/claim.* "$deploy"/.new-* "$deploy"/marks/.new-*; do
-        [ "$left" = "$work" ] || [ ! -e "$left" ] || set -- "$@" "$left"
-    done
-    for left in "$deploy"/lock.*; do
-        found=${left##*/lock.}
-        case $found in '' | *[!0-9]*) continue ;; esac
-        [ "$found" -ge "$number" ] || set -- "$@" "$left"
+        "$deploy"/claim.* "$deploy"/.new-*; do
+        case $left in *".$run" | *"-$run") continue ;; esac
+        [ ! -e "$left" ] || set -- "$@" "$left"
     done
     [ $# -eq 0 ] || rm -rf "$@" 2>/dev/null
+    set --
     for left in "$deploy"/marks/*; do
         left=${left##*/}
         plain "$left" || continue
         read_mark "$left"
-        [ "$mark_state" != unfinished ] || [ "$left" = "$current" ] || discard "$left"
+        [ "$mark_state" != unfinished ] || [ "$left" = "$current" ] || set -- "$@" "$left"
     done
+    discard "$@"
 }
 
 # look_at_current: what current points to, in $current_link, and the release's id in $current.
@@ -50,12 +48,18 @@ look_at_current() {
     current=
     current_link=
     if [ -h "$root/current" ]; then
-        current_link=$(readlink "$root/current")
+        ask readlink "$root/current"
+        current_link=$answer
         current=${current_link#releases/}
         plain "$current" || current=
     elif [ -e "$root/current" ]; then
         fail host_failed "$root/current is not a link"
     fi
+}
+
+# serves_still: whether current still leads to $current. It costs no process.
+serves_still() {
+    [ -n "$current" ] && [ "$root/current" -ef "$root/releases/$current" ] 2>/dev/null
 }
 
 unknown_free=9007199254740991

@@ -24,7 +24,9 @@ look_for_release() {
         previous=$mark_previous
         previous_link=${previous:+releases/$previous}
     fi
-    case $mark_state in complete | good | failed) ;; *) mark_state= ;; esac
+    # Nothing becomes current before it is whole and on the disk: the word for that is all that a crash lost.
+    [ "$mark_state" != unfinished ] || [ "$current" != "$release" ] || mark_state=complete
+    [ "$mark_state" != unfinished ] || mark_state=
     if [ -n "$mark_state" ] && [ "$mark_sha256" = "$sha256" ] && [ -d "$root/releases/$release" ]; then
         present=$mark_state
     elif [ "$current" = "$release" ]; then

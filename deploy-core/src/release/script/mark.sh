@@ -1,37 +1,33 @@
-# The mark of a release, in .deploy/marks: what is known about it. States: unfinished (never to be
-# used), complete (may be switched to), good (was proven), failed.
+# The mark of a release, in .deploy/marks: what is known about it, one fact a line. States: unfinished
+# (never to be used), complete (may be switched to), good (was proven), failed.
+#
+# What becomes known later is added at the end, and the last word counts. So a crash that tears it leaves
+# what was known before, and it lasts once the file was synced.
 
-# draft_mark <state>: writes beside its mark what this deployment's release is to be marked as.
-draft_mark() {
-    beside "$deploy/marks/$release"
-    printf '%s\n' "state $1" "sha256 $sha256" "task $task" "order $number" "previous $previous" >"$beside" ||
-        no_mark
-}
-
-# set_mark: what was drafted, and is on the disk, becomes the mark. It lasts once its directory was
-# synced.
-set_mark() {
-    mv -f "$beside" "$deploy/marks/$release" || no_mark
-}
-
-# write_mark <state>: marks this deployment's release, durably.
-write_mark() {
-    draft_mark "$1"
-    durable "$beside" || no_mark
-    set_mark
-    durable "$deploy/marks" || no_mark
-}
-
-# begin_mark: the first mark of a release takes the place of none. One that a crash tore does not say
-# that the release may be used either, so one sync after the rename is enough.
+# begin_mark: the first mark of a release, in the place of none. One that a crash tore does not say that
+# the release may be used either.
 begin_mark() {
-    draft_mark unfinished
-    set_mark
-    durable "$deploy/marks/$release" "$deploy/marks" || no_mark
+    printf '%s\n' "state unfinished" "sha256 $sha256" "task $task" "order $number" "previous $previous" \
+        >"$deploy/marks/$release" || no_mark "$release"
+}
+
+# mark_as <state>: what this deployment's release is now; and of what was there before, who made it so.
+mark_as() {
+    set -- "state $1"
+    [ -z "$present" ] || set -- "task $task" "order $number" "previous $previous" "$@"
+    # The empty line ends one that a crash tore.
+    printf '%s\n' '' "$@" >>"$deploy/marks/$release" || no_mark "$release"
+}
+
+# remark <release> <state>: another state for a release that has a mark, durably.
+remark() {
+    read_mark "$1"
+    [ -n "$mark_state" ] || return 0
+    printf '%s\n' '' "state $2" >>"$deploy/marks/$1" && durable "$deploy/marks/$1" || no_mark "$1"
 }
 
 no_mark() {
-    broken "the mark of $release could not be written"
+    broken "the mark of $1 could not be written"
 }
 
 # read_mark <release>: into $mark_…, all empty when there is none.
@@ -39,35 +35,48 @@ read_mark() {
     mark_state='' mark_sha256='' mark_task='' mark_order='' mark_previous=''
     [ -f "$deploy/marks/$1" ] || return 0
     while read -r key value; do
-        case $key in
-            state) mark_state=$value ;;
-            sha256) mark_sha256=$value ;;
-            task) mark_task=$value ;;
-            order) mark_order=$value ;;
-            previous) mark_previous=$value ;;
+        case $key:$value in
+            state:unfinished | state:complete | state:good | state:failed) mark_state=$value ;;
+            sha256:*) mark_sha256=$value ;;
+            task:*) mark_task=$value ;;
+            order:*) mark_order=$value ;;
+            previous:*) mark_previous=$value ;;
         esac
     done <"$deploy/marks/$1"
     plain "$mark_previous" || mark_previous=
-    case $mark_order in '' | *[!0-9]*) mark_order=0 ;; esac
+    # What has no digest is not ours to use.
+    plain "$mark_sha256" || { mark_sha256=; [ "$mark_state" = unfinished ] || mark_state=; }
+    # Nor is it an order that shells cannot compare.
+    case $mark_order in '' | *[!0-9]* | ???????????????????*) mark_order=0 ;; esac
 }
 
-# remark <release> <state>: another state for a release that has a mark, durably.
-remark() {
-    read_mark "$1"
-    [ -n "$mark_state" ] || return 0
-    beside "$deploy/marks/$1"
-    printf '%s\n' "state $2" "sha256 $mark_sha256" "task $mark_task" "order $mark_order" \
-        "previous $mark_previous" >"$beside" &&
-        durable "$beside" && mv -f "$beside" "$deploy/marks/$1" && durable "$deploy/marks" ||
-        broken "the mark of $1 could not be written"
+# unusable <release>: says so in the place of all that its mark says.
+unusable() {
+    { echo "state unfinished" >"$deploy/marks/$1"; } 2>/dev/null
 }
 
-# discard <release>: removes a release. It has another name before its first file goes, so that half
-# of a release is never taken for a whole one.
+# discard <release…>: removes releases. Their marks say first that they may not be used, so that half of
+# a release is never taken for a whole one. How many have gone is in $gone, and those that could not be
+# removed are in $stayed.
 discard() {
-    trash=$root/releases/.trash-$run-$1
-    if [ -e "$root/releases/$1" ] || [ -h "$root/releases/$1" ]; then
-        mv "$root/releases/$1" "$trash" 2>/dev/null || return 1
-    fi
-    rm -rf "$deploy/marks/$1" "$trash" 2>/dev/null
+    stayed=
+    gone=$#
+    # Each name gives its place to what is to be removed.
+    for entry in "$@"; do
+        shift
+        if [ -e "$root/releases/$entry" ] || [ -h "$root/releases/$entry" ]; then
+            unusable "$entry"
+            set -- "$@" "$root/releases/$entry"
+        fi
+        [ ! -f "$deploy/marks/$entry" ] || set -- "$@" "$deploy/marks/$entry"
+    done
+    [ $# -eq 0 ] || rm -rf "$@" 2>/dev/null
+    for left in "$@"; do
+        [ "${left%/*}" = "$root/releases" ] && [ -e "$left" ] || continue
+        stayed="$stayed ${left##*/}"
+        gone=$((gone - 1))
+        # Out of the way at least, where the next program tries again.
+        mv "$left" "$root/releases/.trash-$run-${left##*/}" 2>/dev/null || unusable "${left##*/}"
+    done
+    [ -z "$stayed" ]
 }

@@ -1,8 +1,13 @@
 # The package: taken from standard input, or from an earlier release, checked, unpacked. Where our own
 # code runs on the host it does this in process instead, and only says when the release is in its place.
 
-# find_digest_tool: what computes a digest here, as a command in $digest_tool, and which, in $digest.
+# find_digest_tool: what computes a digest here, as a command in $digest_tool, and which, in $digest. For
+# what is large, $quick_tool is tried first: it has the processor's own instructions for it.
 find_digest_tool() {
+    quick_tool=
+    if [ "$size" -ge 4194304 ] && command -v openssl >/dev/null 2>&1; then
+        quick_tool='openssl dgst -sha256 -r'
+    fi
     digest=sha256
     if command -v sha256sum >/dev/null 2>&1; then
         digest_tool='sha256sum'
@@ -21,11 +26,11 @@ find_digest_tool() {
     fi
 }
 
+incoming=$root/releases/.incoming-$run
+
 # take_package: the release's directory, filled, at $incoming.
 take_package() {
     begin transfer
-    incoming=$root/releases/.incoming-$run
-    must mkdir "$incoming"
     if [ -n "$reusable" ]; then
         reuse_package
     fi
@@ -52,7 +57,7 @@ receive_package() {
     esac
     spool=$work/package
     # The node sends nothing more before it is asked again, so reading ahead takes nothing away.
-    said=$(head -c "$size" 2>&1 <&3 >"$spool") || broken "head: ${said%%"$newline"*}"
+    head -c "$size" <&3 >"$spool" 2>"$work/said" || broken "head: $(first_said)"
     size_of "$spool"
     if [ "$bytes" != "$size" ]; then
         stopped=yes
@@ -79,7 +84,8 @@ verify_package() {
 # digest_of <file>: in $found.
 digest_of() {
     # shellcheck disable=SC2086 # The tool and its options are our own words.
-    run $digest_tool "$1" || { alive; broken "$digest_tool: $(first_said)"; }
+    { [ -n "$quick_tool" ] && run $quick_tool "$1"; } || run $digest_tool "$1" ||
+        { alive; broken "$digest_tool: $(first_said)"; }
     read -r found _ <"$work/said"
     # A leading backslash says that the file's name was escaped.
     found=${found#\\}
@@ -95,13 +101,19 @@ unpack_package() {
         single) run cp "$spool" "$incoming/$file_name" && chmod 755 "$incoming/$file_name" ;;
     esac || { alive; broken "unpacking: $(first_said)"; }
     [ "$keep_packages" -gt 0 ] || rm -f "$spool"
+    [ -z "$plain_modes" ] || return 0
     # The same modes as in process, whatever the tool made of them.
     run chmod -R u+rwX,go-w,a-s,-t "$incoming" || { alive; broken "chmod: $(first_said)"; }
 }
 
-# unpack_tar <decompressor>: either of the two may fail. Tar may stop reading before the end of its
-# padding, and the decompressor must not be hurt by that.
+# unpack_tar <decompressor>: either of the two may fail. Every tar reads a pipe to its end, and the
+# decompressor has said how it ended by then. It does not outlive a tar that is stopped.
 unpack_tar() {
-    run sh -c '{ $1 <"$2" || echo damaged >"$4"; } | { tar -xof - -C "$3"; s=$?; cat >/dev/null; exit "$s"; }' \
-        unpack "$1" "$spool" "$incoming" "$work/damaged" && [ ! -e "$work/damaged" ]
+    # shellcheck disable=SC2086 # The tool and its options are our own words.
+    { $1 <"$spool" && true >"$work/whole"; } 2>"$work/said" 3<&- |
+        tar -xof - -C "$incoming" >>"$work/said" 2>&1 3<&- &
+    child=$!
+    heed
+    await_child
+    [ "$status" -eq 0 ] && [ -e "$work/whole" ]
 }

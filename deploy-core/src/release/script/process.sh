@@ -1,4 +1,4 @@
-# Running what takes long in a process group of its own, so that it can be ended as a whole.
+# Running what takes long, so that it can be ended: a hook in a process group of its own, as a whole.
 
 if command -v setsid >/dev/null 2>&1; then
     group=setsid
@@ -9,26 +9,36 @@ fi
 
 input=/dev/null
 
-# start <command…>: in the background, in its own group, with $input in place of our standard input. The
-# caller redirects the output. The leader's id is in $child.
+# start <directory> <command…>: in the background, in its own group, with $input in place of our standard
+# input. The caller redirects the output. The leader's id is in $child.
 start() {
-    if [ -n "$group" ]; then
-        "$group" "$@" <>"$input" 3<&- &
-        child=$!
-    else
-        set -m
-        "$@" <>"$input" 3<&- &
-        child=$!
-        set +m
-    fi
+    [ -n "$group" ] || set -m
+    {
+        cd "$1" || exit 127
+        shift
+        # shellcheck disable=SC2086 # Nothing, or one word.
+        exec $group "$@" <>"$input" 3<&-
+    } &
+    child=$!
+    [ -n "$group" ] || set +m
+    heed
+}
+
+# heed: what was started when we had been told to stop already.
+heed() {
     [ -z "$stopped" ] || [ -n "$failing" ] || signal_group TERM "$child"
+}
+
+# must_end: whether nothing is waited for any more.
+must_end() {
+    [ -n "$hurry" ] || { [ -n "$stopped" ] && [ -z "$failing" ]; }
 }
 
 # await_child: waits for $child, and ends its group when we are told to stop; its status in $status.
 await_child() {
     wait "$child"
     status=$?
-    if [ -n "$hurry" ] || { [ -n "$stopped" ] && [ -z "$failing" ]; }; then
+    if must_end; then
         end_group "$child"
         wait "$child" 2>/dev/null
         status=143
@@ -36,11 +46,20 @@ await_child() {
     child=
 }
 
-# run <command…>: runs a long command of ours and gives its status; see first_said.
+# run <command…>: runs a long command of ours, which starts no others, and gives its status; see first_said.
 run() {
-    start "$@" >"$work/said" 2>&1
+    "$@" >"$work/said" 2>&1 3<&- &
+    child=$!
+    heed
     await_child
     return "$status"
+}
+
+# ask <command…>: what a short command of ours says, in $answer. A line costs no copy of the shell.
+ask() {
+    answer=
+    "$@" 2>/dev/null >"$work/answer" && { IFS= read -r answer && ! IFS= read -r _; } <"$work/answer" ||
+        answer=$("$@" 2>/dev/null)
 }
 
 first_said() {

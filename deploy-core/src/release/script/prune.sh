@@ -3,9 +3,9 @@
 
 prune() {
     begin prune
-    removed=0
     alone=
-    true >"$work/good"
+    goods=
+    doomed=
     for entry in "$root"/releases/*; do
         entry=${entry##*/}
         if ! plain "$entry"; then
@@ -19,33 +19,42 @@ prune() {
         plain "$entry" || continue
         read_mark "$entry"
         case $mark_state in
-            good) printf '%s %s %s\n' "$mark_order" "$entry" "$mark_sha256" >>"$work/good" ;;
-            *) prune_one "$entry" ;;
+            good) add_good "$entry" ;;
+            *) doom "$entry" ;;
         esac
     done
-    sort -rn "$work/good" >"$work/newest"
     last_good=
-    while read -r _ entry _; do
+    for good in $goods; do
+        entry=${good#*:}
+        entry=${entry%:*}
         keep=$((keep - 1))
         # What can be gone back to stays, also when what was served before is not good.
         [ -n "$last_good" ] || [ "$entry" = "$release" ] || last_good=$entry
-        [ "$keep" -ge 0 ] || [ "$entry" = "$last_good" ] || prune_one "$entry"
-    done <"$work/newest"
+        [ "$keep" -ge 0 ] || [ "$entry" = "$last_good" ] || doom "$entry"
+    done
+    # shellcheck disable=SC2086 # Ids are plain.
+    discard $doomed
+    alone=$alone$stayed
     prune_logs
     prune_packages
     note=
-    [ "$removed" -eq 0 ] || note="removed $removed"
+    [ "$gone" -eq 0 ] || note="removed $gone"
     finish "$note${note:+${alone:+; }}${alone:+left alone:$alone}"
 }
 
-# prune_one <release>
-prune_one() {
-    [ "$1" != "$release" ] && [ "$1" != "$previous" ] || return 0
-    if discard "$1"; then
-        removed=$((removed + 1))
-    else
-        alone="$alone $1"
-    fi
+# add_good <release>: whose mark was read, among $goods, of which the newest is first: <order>:<id>:<SHA-256>.
+add_good() {
+    newer=
+    for good in $goods; do
+        [ "${good%%:*}" -gt "$mark_order" ] || break
+        newer="$newer$good "
+    done
+    goods="$newer$mark_order:$1:$mark_sha256 ${goods#"$newer"}"
+}
+
+# doom <release>: it is to go, unless it is of use yet.
+doom() {
+    [ "$1" = "$release" ] || [ "$1" = "$previous" ] || doomed="$doomed $1"
 }
 
 # prune_logs: the logs of the last 50 releases with hooks stay, those of failed ones among them.

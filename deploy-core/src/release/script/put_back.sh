@@ -1,22 +1,21 @@
 # Putting the host back after a failure.
 
-published=
+begun=
 
 put_back() {
     stop_listening
     trap be_told_to_hurry TERM INT HUP
-    # Whoever lost the lock, or got it when a newer attempt had been here, touches nothing but what bears
-    # the run's own name.
-    rm -rf "$root/releases/.incoming-$run" 2>/dev/null
-    holds_lock && [ "$failing" != host_fenced ] || return 0
+    # Whoever lost the lock touches nothing but what bears the run's own name.
+    rm -rf "$incoming" 2>/dev/null
+    holds_lock || return 0
     first_step=$step
     if [ -n "$switched" ]; then
         if [ "$rollback" = yes ]; then
             go_back
         else
-            write_mark failed
+            mark_as failed
         fi
-    elif [ -n "$published" ]; then
+    elif [ -n "$begun" ]; then
         discard "$release" || further host_failed "releases/$release could not be removed"
     fi
     after_failure
@@ -29,12 +28,12 @@ go_back() {
     step=rollback
     say step rollback begin
     if [ -n "$previous_link" ]; then
-        [ -d "$(directory_of "$previous_link")" ] && said=$(point_to "$previous_link" 2>&1)
+        [ -d "$(directory_of "$previous_link")" ] && point_to "$previous_link"
     else
-        said=$(rm -f "$root/current" 2>&1) && durable "$root"
+        rm -f "$root/current" 2>/dev/null && durable "$root"
     fi || {
         further host_failed "the release before, $previous_link, could not be made current again"
-        write_mark failed
+        mark_as failed
         return
     }
     outcome=rolled_back
@@ -45,6 +44,6 @@ go_back() {
     fi
     # The hooks may have outlasted the lock: whoever has it now decides about the release.
     holds_lock || return 0
-    write_mark failed
+    mark_as failed
     finish
 }

@@ -6,6 +6,7 @@ umask 022
 unset CDPATH TAR_OPTIONS GZIP ZIPOPT UNZIP XZ_OPT XZ_DEFAULTS ZSTD_CLEVEL POSIXLY_CORRECT
 deploy=$root/.deploy
 work=$deploy/work.$run
+incoming=
 DEPLOY_ROLLBACK=
 previous=
 target=
@@ -27,21 +28,36 @@ make_directories() {
 # enter: the lock is ours, what is current is known, and nothing is left of those before us.
 enter() {
     make_directories
-    check_fence
     take_lock
-    check_fence
-    must mkdir "$work" "$work/switch"
-    [ "$seen" = "$fence" ] || replace "$deploy/fence" "$fence" || broken "the number could not be written"
+    set -- "$work/switch"
+    [ -z "$incoming" ] || set -- "$@" "$incoming"
+    [ -z "$has_before_switch$has_after_switch" ] || set -- "$@" "$deploy/logs/$release"
+    mkdir -p "$@" 2>/dev/null || must mkdir -p "$@"
     look_at_current
     clear_leftovers
+}
+
+# clear_up: removes what bears our run's name and, once we have had the lock, those before it.
+clear_up() {
+    set --
+    for left in "$work" "$deploy/claim.$run" "$incoming"; do
+        [ ! -e "$left" ] || set -- "$@" "$left"
+    done
+    for left in "$deploy"/lock.*; do
+        found=${left##*/lock.}
+        case $found in '' | *[!0-9]*) continue ;; esac
+        [ -z "$entered" ] || [ "$found" -ge "$number" ] || set -- "$@" "$left"
+    done
+    [ $# -eq 0 ] || rm -rf "$@" 2>/dev/null
 }
 
 # leave <status>: the last words.
 leave() {
     stop_listening
+    entered=$locked
     if holds_lock; then
         [ -n "$served" ] || write_history
-        look_at_current
+        serves_still || look_at_current
         say serves "$current"
         unlock
     elif [ -d "$root" ] && [ -h "$root/current" ]; then
@@ -49,7 +65,7 @@ leave() {
         current=${current#releases/}
         if plain "$current"; then say serves "$current"; fi
     fi
-    rm -rf "$work" "$deploy/claim.$run"-*
+    clear_up
     say end "$1" "$outcome"
     exit "$1"
 }

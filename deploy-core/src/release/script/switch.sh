@@ -1,12 +1,17 @@
 # What current points to.
 
-# point_to <link>: one rename puts a new link in the place of the old one. The new link is made with
+# point_to <link> [file…]: one rename puts a new link in the place of the old one. The new link is made with
 # the same name in another directory and moved into the project's root, because a plain mv onto a
-# link to a directory would move into that directory.
+# link to a directory would move into that directory. It lasts from then on, and so do the files. What
+# went wrong is in first_said.
 point_to() {
-    { [ ! -h "$work/switch/current" ] || rm -f "$work/switch/current"; } &&
-        ln -s "$1" "$work/switch/current" &&
-        mv -f "$work/switch/current" "$root/" && durable "$root"
+    link=$1
+    shift
+    {
+        { [ ! -h "$work/switch/current" ] || rm -f "$work/switch/current"; } &&
+            ln -s "$link" "$work/switch/current" &&
+            mv -f "$work/switch/current" "$root/"
+    } 2>"$work/said" && durable "$root" "$@"
 }
 
 # directory_of <link>: where a link in the project's root leads; the root itself without one.
@@ -18,12 +23,15 @@ directory_of() {
     esac
 }
 
-# switch_to <release>: it becomes current.
+# switch_to <release> [file…]: it becomes current; the files last then, too.
 switch_to() {
     begin switch
     still_ours
-    if [ "$current" != "$1" ]; then
-        said=$(point_to "releases/$1" 2>&1) || switch_failed "$1"
+    to_serve=$1
+    shift
+    if [ "$current" != "$to_serve" ]; then
+        point_to "releases/$to_serve" "$@" || switch_failed "$to_serve"
+        current=$to_serve
     fi
     switched=yes
     finish
@@ -34,5 +42,5 @@ switch_failed() {
     if [ "$(readlink "$root/current")" = "releases/$1" ]; then
         switched=yes
     fi
-    broken "switching: ${said%%"$newline"*}"
+    broken "switching: $(first_said)"
 }

@@ -31,6 +31,7 @@ prepare() {
         taken_up="taking up what was interrupted"
     fi
     [ -n "$target" ] || find_target
+    keep_lock
     finish "$taken_up"
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{AS_USER, ENDING, GUARD, HOOK, HostPlan, Work, code};
+use super::{AS_USER, ENDING, GUARD, HostPlan, Work, code};
 use crate::archive::PackageFormat;
 use crate::model::{
     HookPoint, Md5Digest, ProbedFrom, ReleaseId, RollbackTarget, Sha256Digest, UserName,
@@ -45,14 +45,15 @@ impl HostPlan<'_> {
             ("lock_seconds", seconds(expiry).to_string()),
             ("monitor", if task.monitor.is_some() { "yes" } else { "no" }.to_owned()),
             ("ask_scheme", self.ask_scheme()),
+            ("has_before_switch", has(HookPoint::BeforeSwitch)),
             ("has_after_switch", has(HookPoint::AfterSwitch)),
             ("has_on_failure", has(HookPoint::OnFailure)),
             ("history_head", self.history_head()),
             ("hook_users", self.hook_users()),
             ("facts", self.environment().map(|(name, _)| name).join(" ")),
-            ("guard_program", code(ENDING) + &code(GUARD)),
+            ("ending_program", code(ENDING)),
+            ("guard_program", code(GUARD)),
             ("user_program", code(AS_USER)),
-            ("hook_program", code(HOOK)),
         ]
     }
 
@@ -75,6 +76,7 @@ impl HostPlan<'_> {
             ("md5", digests.md5.to_string()),
             ("sha256", digests.sha256.to_string()),
             ("size", digests.size.to_string()),
+            ("plain_modes", flag(bundle.contents.plain_modes)),
             ("needed_kib", needed_kib(bundle, in_process, margin).to_string()),
             ("keep", release.keep.to_string()),
             ("keep_packages", release.keep_packages.to_string()),
@@ -82,7 +84,6 @@ impl HostPlan<'_> {
             ("confirm_seconds", confirm.unwrap_or_default()),
             ("confirm_token", token.to_owned()),
             ("has_shared", flag(!release.shared.is_empty())),
-            ("has_before_switch", flag(!release.hooks.before_switch.is_empty())),
         ]
     }
 

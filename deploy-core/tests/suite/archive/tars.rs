@@ -1,6 +1,6 @@
 //! Tar headers that lie, and kinds no package may hold.
 
-use super::jail::Package;
+use super::jail::{Jail, Package};
 use super::tar_builder::{Header, LINK, MAGIC, REAL_SIZE, SIZE, Tar, record};
 
 fn of_kind(kind: u8) -> Package {
@@ -148,4 +148,31 @@ accepted! {
         ["d 755 d", "f 644 f x", "l l -> f"];
     padding_behind_the_end_is_passed_over:
         Tar::new().file("f", "x").end().bytes([0; 20 * 512]).unfinished() => ["f 644 f x"];
+}
+
+#[test]
+fn modes_are_plain_when_a_tool_makes_the_same_of_them() {
+    let of_directory = |mode| {
+        Tar::new().entry(Header::new("d", b'5', 0).mode(mode), "").file("d/f", "x").package()
+    };
+    for (package, plain) in [
+        (of_mode(0o644), true),
+        (of_mode(0o755), true),
+        (of_mode(0o600), true),
+        (of_mode(0o664), false),
+        (of_mode(0o666), false),
+        (of_mode(0o444), false),
+        (of_mode(0), false),
+        (of_mode(0o4755), false),
+        (of_mode(0o2755), false),
+        (of_mode(0o1644), false),
+        (of_directory(0o755), true),
+        (of_directory(0o700), true),
+        (of_directory(0o775), false),
+        (of_directory(0o500), false),
+        (of_directory(0o1755), false),
+    ] {
+        let contents = Jail::new().unpack(&package).unwrap();
+        assert_eq!(contents.plain_modes, plain, "{package:?}");
+    }
 }

@@ -49,7 +49,8 @@ async fn a_host_whose_turn_did_not_come_may_have_had_it_in_an_earlier_attempt() 
 #[tokio::test]
 async fn a_package_that_is_gone_says_nothing_of_what_an_earlier_attempt_did() {
     let host = Host::new("dash", true);
-    let task = host.task("d1", 7, &Package::version("one"));
+    let package = Package::version("one");
+    let task = host.task("d1", 7, &package);
     let gone = FnVerifier::new(|_, source| async move {
         let (url, reason) = (source.url.to_string(), "it is gone".to_owned());
         Err(VerifyError::Refused { url, reason })
@@ -61,9 +62,8 @@ async fn a_package_that_is_gone_says_nothing_of_what_an_earlier_attempt_did() {
     let again = executor.execute(watched.cx.clone().with_attempt(2), task.clone()).await;
     assert!(matches!(again, Err(ExecuteError::Lost { .. })), "{again:?}");
     // What is known of a host stands.
-    let done = host.deploy(&Package::version("one"), &task).await;
+    let done = host.deploy(&package, &task).await;
     let known = Watched::new(&task).cx.with_attempt(2).with_known(vec![done.clone()]);
-    let package = Package::version("one");
     let result = one(host.executor(&package).build().execute(known, task).await.unwrap());
     assert_eq!(result, done);
 }

@@ -146,7 +146,7 @@ impl Host {
         assert_eq!(left(self.names(".deploy")), [""; 0]);
         assert!(self.is_unlocked());
         for release in self.names("releases") {
-            assert!(!self.read(&format!(".deploy/marks/{release}")).contains("state unfinished"));
+            assert_ne!(self.state(&release), "unfinished", "{release}");
         }
     }
 
@@ -154,7 +154,12 @@ impl Host {
         let locks = self.names(".deploy");
         let highest =
             locks.iter().filter_map(|n| n.strip_prefix("lock.")?.parse::<u64>().ok()).max();
-        highest.is_none_or(|n| self.read(&format!(".deploy/lock.{n}")).starts_with("state free\n"))
+        highest.is_none_or(|n| last_state(&self.read(&format!(".deploy/lock.{n}"))) == "free")
+    }
+
+    /// What the mark of a release says of it.
+    pub(crate) fn state(&self, release: &str) -> String {
+        last_state(&self.read(&format!(".deploy/marks/{release}"))).to_owned()
     }
 
     /// Waits until no process names the root in its command line.
@@ -178,6 +183,11 @@ impl Host {
             .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}")))
             .collect()
     }
+}
+
+/// The last word of a lock or a mark.
+fn last_state(text: &str) -> &str {
+    text.lines().filter_map(|line| line.strip_prefix("state ")).next_back().unwrap_or_default()
 }
 
 pub(crate) fn target(name: &str, root: &Path) -> Target {

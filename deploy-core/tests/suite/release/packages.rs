@@ -58,6 +58,16 @@ async fn lays_out(host: Host, package: Package) {
 on_every_host! {
     a_tar_is_laid_out(host) { lays_out(host, packed("app.tar", "tar -cf \"$1\" *")).await; }
 
+    modes_that_are_plain_are_laid_out_as_they_are(host) {
+        let files = [("bin/start", "#!/bin/sh\n"), ("conf/x", "x"), ("conf/y", "y")];
+        let pack = "chmod 755 bin bin/start; chmod 700 conf; chmod 640 conf/x; chmod 644 conf/y; tar -czf \"$1\" *";
+        let package = Package::packed("app.tar.gz", &files, pack);
+        let result = host.deploy(&package, &host.task("d1", 1, &package)).await;
+        assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
+        let conf = if host.in_process { "conf 755" } else { "conf 700" };
+        assert_eq!(listing(&host), ["bin 755", "bin/start 755", conf, "conf/x 640", "conf/y 644"]);
+    }
+
     a_tar_gz_is_laid_out(host) { lays_out(host, packed("app.tar.gz", "tar -czf \"$1\" *")).await; }
 
     a_tar_xz_is_laid_out(host) { lays_out(host, packed("app.tar.xz", "tar -cJf \"$1\" *")).await; }

@@ -13,7 +13,7 @@ use super::fixture::{Host, Package, Watched, hook};
 /// What every host needs.
 pub(crate) const NEEDED: &[&str] = &[
     "cat", "chmod", "cut", "date", "dd", "df", "gzip", "head", "ln", "ls", "mkdir", "mv",
-    "readlink", "rm", "setsid", "sh", "sleep", "sort", "sync", "tail", "tar", "wc",
+    "readlink", "rm", "setsid", "sh", "sleep", "sync", "tail", "tar", "wc",
 ];
 
 /// A directory with these tools of this machine, and no others.
@@ -37,12 +37,16 @@ pub(crate) fn add(tools: &TempDir, name: &str, text: &str) {
 
 /// A release on a host that finds no tools but these; the note of its step `verify`.
 async fn released_with(tools: &TempDir) -> (HostResult, Option<String>, Host) {
+    released(&Package::version("one"), tools).await
+}
+
+/// The same of another package.
+async fn released(package: &Package, tools: &TempDir) -> (HostResult, Option<String>, Host) {
     let mut host = Host::new("dash", false);
     host.connector = LocalConnector::new().variable("PATH", tools.path());
-    let package = Package::version("one");
-    let task = host.task("d1", 1, &package);
+    let task = host.task("d1", 1, package);
     let watched = Watched::new(&task);
-    let result = host.deploy_watched(&package, &task, &watched).await;
+    let result = host.deploy_watched(package, &task, &watched).await;
     let note = watched.facts().into_iter().find_map(|fact| match fact {
         Fact::StepFinished { step, note, .. } if step.to_string() == "verify" => note,
         _ => None,
@@ -57,6 +61,24 @@ async fn any_tool_for_sha_256_will_do() {
         assert_eq!(result.status, HostStatus::Succeeded, "{tool}: {result:?}");
         assert_eq!(note, None);
         assert_eq!(host.names(".deploy/packages").len(), 1);
+        host.assert_tidy();
+    }
+}
+
+#[tokio::test]
+async fn what_is_large_goes_through_openssl_where_that_works() {
+    let text = "x".repeat(5 << 20);
+    let package = Package::packed("app.tar", &[("large", &text)], "tar -cf \"$1\" *");
+    for (works, used) in [("exec /usr/bin/openssl \"$@\"", true), ("exit 1", false)] {
+        let tools = tools(NEEDED);
+        for (name, rest) in [("openssl", works), ("sha256sum", "exec /usr/bin/sha256sum \"$@\"")] {
+            add(&tools, name, &format!("#!/bin/sh\n: >\"${{0%/*}}/used-{name}\"\n{rest}\n"));
+        }
+        let (result, note, host) = released(&package, &tools).await;
+        assert_eq!(result.status, HostStatus::Succeeded, "{works}: {result:?}");
+        assert_eq!(note, None);
+        assert!(tools.path().join("used-openssl").exists());
+        assert_eq!(tools.path().join("used-sha256sum").exists(), !used);
         host.assert_tidy();
     }
 }

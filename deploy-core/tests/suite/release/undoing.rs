@@ -45,11 +45,6 @@ fn assert_serves(host: &Host, result: &HostResult, release: &str) {
     host.assert_tidy();
 }
 
-fn state_of(host: &Host, release: &str) -> String {
-    let mark = host.read(&format!(".deploy/marks/{release}"));
-    mark.lines().next().unwrap().trim_start_matches("state ").to_owned()
-}
-
 on_every_host! {
     the_last_good_release_is_served_again_without_its_package(host) {
         with_releases(&host, &["z", "b", "y"]).await;
@@ -65,7 +60,7 @@ on_every_host! {
         let steps = ["connect", "lock", "switch", "after_switch"];
         let expected: Vec<_> = steps.iter().flat_map(|s| [format!("+{s}"), format!("-{s}")]).collect();
         assert_eq!(watched.steps(), expected);
-        assert_eq!((state_of(&host, "y"), state_of(&host, "b")), ("failed".to_owned(), "good".to_owned()));
+        assert_eq!((host.state("y"), host.state("b")), ("failed".to_owned(), "good".to_owned()));
         let line = host.history().pop().unwrap();
         for (key, value) in [
             ("action", "rollback"), ("release", "y"), ("to", "last_good"), ("target", "b"),
@@ -90,7 +85,7 @@ on_every_host! {
             assert_eq!(result.failure.unwrap().code, FailureCode::ReleaseMissing);
         }
         assert_eq!(host.current().unwrap(), "z");
-        assert_eq!(state_of(&host, "z"), "good");
+        assert_eq!(host.state("z"), "good");
         host.assert_tidy();
     }
 
@@ -110,7 +105,7 @@ on_every_host! {
         fs::write(&path, fs::read_to_string(&path).unwrap().replace("state good", "state complete")).unwrap();
         let result = undo_now(&host, "c", RollbackTarget::Previous, 9).await;
         assert_serves(&host, &result, "b");
-        assert_eq!(state_of(&host, "b"), "good");
+        assert_eq!(host.state("b"), "good");
     }
 
     the_last_good_release_is_not_the_unproven_one(host) {
@@ -118,7 +113,7 @@ on_every_host! {
         let path = host.root.join(".deploy/marks/b");
         fs::write(&path, fs::read_to_string(&path).unwrap().replace("state good", "state complete")).unwrap();
         assert_serves(&host, &undo_now(&host, "c", RollbackTarget::LastGood, 9).await, "a");
-        assert_eq!(state_of(&host, "b"), "complete");
+        assert_eq!(host.state("b"), "complete");
     }
 
     a_release_without_its_directory_is_not_gone_back_to(host) {
@@ -157,7 +152,7 @@ on_every_host! {
         let result = undone(&host, &task, &watched).await;
         assert_serves(&host, &result, "b");
         assert_eq!((watched.output().as_str(), host.history().len()), ("", lines));
-        assert_eq!(state_of(&host, "a"), "good");
+        assert_eq!(host.state("a"), "good");
     }
 
     a_hook_that_fails_is_no_rollback_and_nothing_goes_forward(host) {
@@ -171,7 +166,7 @@ on_every_host! {
         let failure = result.failure.unwrap();
         assert_eq!((failure.code, failure.output.as_deref()), (FailureCode::HookFailed, Some("broken\n")));
         assert_eq!(watched.output(), "broken\nalarm in a\n");
-        assert_eq!((host.read("current/version"), state_of(&host, "b")), ("a".to_owned(), "failed".to_owned()));
+        assert_eq!((host.read("current/version"), host.state("b")), ("a".to_owned(), "failed".to_owned()));
         host.assert_tidy();
         // The same again does what did not come to its end.
         task.release.hooks.after_switch = vec![hook("echo mended")];

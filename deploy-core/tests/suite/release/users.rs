@@ -21,7 +21,7 @@ const WAYS: [&str; 2] = ["sudo", "su"];
 /// The same host, open to other users, with one way to become them.
 fn open(host: &Host, way: Option<&str>) -> (Host, TempDir) {
     let host = Host::new(host.shell, host.in_process);
-    let more = ["id", "env", "grep", "sha256sum"];
+    let more = ["id", "env", "grep", "sha256sum", "sort"];
     let found = match host.shell {
         "busybox" => tools(&[]),
         _ => tools(&[NEEDED, &more].concat()),

@@ -109,7 +109,8 @@ fn lock(root: &Path) -> Option<String> {
     let number = |name: &String| name.strip_prefix("lock.")?.parse::<u64>().ok();
     let highest = names.iter().filter_map(number).max()?;
     let text = std::fs::read_to_string(root.join(format!(".deploy/lock.{highest}"))).unwrap();
-    Some(text.lines().next().unwrap_or_default().to_owned())
+    let mut states = text.lines().filter(|line| line.starts_with("state "));
+    Some(states.next_back().unwrap_or_default().to_owned())
 }
 
 fn names(directory: &Path) -> Vec<String> {
