@@ -13,7 +13,7 @@ use crate::verifier::VerifiedPackage;
 
 /// How much is sent at once, in bytes: several of SSH's packets, since each chunk wakes threads of ours
 /// on its way, and little when many hosts are sent to.
-const CHUNK: u64 = 256 * 1024;
+const CHUNK: u64 = 128 * 1024;
 
 /// Answers the host with the package's size and its bytes. A host that stops reading is no error
 /// here: it says why itself. Cancel safety: dropping the future sends nothing more.
