@@ -236,6 +236,43 @@ async fn a_rollout_that_is_late_goes_back_too_where_that_is_asked_for() {
     assert_eq!(serves(&world), ["d0", "d0", "d0"]);
 }
 
+#[tokio::test]
+async fn what_a_rollback_did_not_put_back_can_be_put_back_after_its_end() {
+    let (world, node) = world_of_three().await;
+    let unreachable = HostScript::fail(FailureCode::HostUnreachable);
+    let scripts = [HostScript::succeed(), unreachable, HostScript::succeed()];
+    scripts.into_iter().for_each(|script| world.executor.script(samples::host(1), script));
+    world.executor.script(samples::host(3), HostScript::fail(FailureCode::HookFailed));
+    let document = r#"{"batches": ["1"], "failures": {"then": "roll_back"}}"#;
+    let deployment = submit(&node, "d1", document).await;
+    assert_eq!(deployment.wait().await.unwrap().outcome, Outcome::Failed);
+    assert_eq!(serves(&world), ["d1", "d0", "d0"]);
+    let undo = deployment.roll_back(RollbackTarget::LastGood, anna()).await.unwrap();
+    let report = undo.wait().await.unwrap();
+    assert_eq!(report.outcome, Outcome::RolledBack, "{report:#?}");
+    assert_eq!(report.hosts.len(), 1, "the others were put back already");
+    assert_eq!(serves(&world), ["d0", "d0", "d0"]);
+}
+
+#[tokio::test]
+async fn a_rollback_that_was_cancelled_half_way_can_be_finished_after_its_end() {
+    let (world, node) = world_of_three().await;
+    let scripts = [HostScript::succeed(), HostScript::hang(), HostScript::succeed()];
+    scripts.into_iter().for_each(|script| world.executor.script(samples::host(1), script));
+    world.executor.script(samples::host(3), HostScript::fail(FailureCode::HookFailed));
+    let document = r#"{"batches": ["1"], "failures": {"then": "roll_back"}}"#;
+    let deployment = submit(&node, "d1", document).await;
+    world.executor.hanging(&samples::host(1)).await;
+    deployment.cancel(anna()).await.unwrap();
+    let report = deployment.wait().await.unwrap();
+    assert_eq!(report.outcome, Outcome::Cancelled);
+    assert_eq!(report.hosts[1].status, HostStatus::NotStarted);
+    assert_eq!(serves(&world), ["d1", "d1", "d0"]);
+    let undo = deployment.roll_back(RollbackTarget::LastGood, anna()).await.unwrap();
+    assert_eq!(undo.wait().await.unwrap().outcome, Outcome::RolledBack);
+    assert_eq!(serves(&world), ["d0", "d0", "d0"]);
+}
+
 /// An executor whose hosts do not heed a cancel: what installs on the second host ends when it is told
 /// to, and what puts it back as the script says.
 fn heedless(world: &World, release: &Arc<Notify>, back: HostStatus) -> impl Executor + use<> {

@@ -234,6 +234,8 @@ impl World {
         let result = match self.draw(8) {
             0 => HostResult::failed(host.clone(), HostStatus::Failed, failure())
                 .with_serves(ReleaseId::new("d").unwrap()),
+            // It was not reached.
+            1 => HostResult::failed(host.clone(), HostStatus::Failed, failure()),
             _ => HostResult::new(host.clone(), HostStatus::RolledBack),
         };
         Fact::HostFinished { result }
