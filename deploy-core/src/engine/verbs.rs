@@ -136,13 +136,16 @@ fn still_stopping(state: &TaskState) -> Result<(), String> {
 
 fn promote(state: &TaskState, by: Actor) -> Result<Vec<Fact>, String> {
     let canary = state.rollout().is_some_and(|rollout| rollout.canary.is_some());
+    let not_done = || "its canary is not done yet".to_owned();
     match &state.gap {
         _ if state.rollback.is_some() => Err("it is being rolled back".to_owned()),
         _ if !canary => Err("it has no canary".to_owned()),
         Some(gap) if gap.hold != BatchHold::Pause && !gap.promoted => {
             Ok(vec![Fact::Promoted { by }])
         }
-        _ if state.batches_finished == 0 => Err("its canary is not done yet".to_owned()),
+        // Its last host has ended, and it is not held yet.
+        None if state.batches_finished <= 1 && state.batch.is_none() => Err(not_done()),
+        _ if state.batches_finished == 0 => Err(not_done()),
         _ => Ok(Vec::new()),
     }
 }
@@ -159,7 +162,10 @@ fn retry_failed(state: &TaskState, by: Actor) -> Result<Vec<Fact>, String> {
     if hosts.is_empty() {
         return Err("none of its hosts has failed".to_owned());
     }
-    Ok(vec![Fact::Retried { by, hosts }])
+    let resumed = Fact::Resumed { by: by.clone(), phase: phase_after_pause(state) };
+    let retried = Fact::Retried { by, hosts };
+    // Without a word on the phase it is a rollout that goes on.
+    Ok(if state.rollback.is_some() { vec![retried, resumed] } else { vec![retried] })
 }
 
 /// The hosts that ended otherwise than well, without those that were skipped, and in a rollback without

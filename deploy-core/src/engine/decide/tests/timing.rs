@@ -146,6 +146,42 @@ fn a_failed_canary_that_was_done_again_is_held_as_one_that_has_not_failed() {
 }
 
 #[test]
+fn a_canary_is_promoted_once_it_is_held_and_not_before() {
+    let course = course(r#"{"canary": {"hosts": 1, "hold": "promote"}}"#, 2);
+    let mut world = World::new(&course);
+    until(&mut world, "batch_finished");
+    let promote = |world: &World| verbs::facts(&world.state(), &Wish::Promote, &actor());
+    assert!(promote(&world).is_err(), "it would be held nonetheless");
+    until(&mut world, "batch_held");
+    assert_eq!(promote(&world), Ok(vec![Fact::Promoted { by: actor() }]));
+    world.record(Fact::Promoted { by: actor() });
+    assert_eq!(promote(&world), Ok(Vec::new()));
+    world.step();
+    assert_eq!(promote(&world), Ok(Vec::new()), "the rest follows");
+}
+
+#[test]
+fn a_rollback_whose_hosts_are_done_again_is_rolling_back_still() {
+    let course = course(r#"{"batches": ["100%"]}"#, 1);
+    let mut world = World::new(&course);
+    until(&mut world, "host_finished");
+    world.record(Fact::RollbackRequested { by: actor(), to: RollbackTarget::LastGood });
+    world.step();
+    until(&mut world, "rollback_started");
+    while world.state().in_flight().len() == 0 {
+        world.step();
+    }
+    let failed = HostResult::new(target(0).host, HostStatus::Failed);
+    world.record(Fact::HostFinished { result: failed });
+    world.record(Fact::Paused { by: actor() });
+    for fact in verbs::facts(&world.state(), &Wish::RetryFailed, &actor()).unwrap() {
+        world.record(fact);
+    }
+    let state = world.state();
+    assert_eq!((state.phase, state.pending().len()), (Phase::RollingBack, 1));
+}
+
+#[test]
 fn more_time_is_given_once_and_none_is_taken_away() {
     let facts = verbs::facts;
     let course = course(r#"{"deadline": "1h"}"#, 2);
