@@ -76,7 +76,7 @@ async fn a_host_that_cannot_go_back_keeps_no_other_from_it_and_the_deployment_ha
     assert_eq!(report.outcome, Outcome::Failed);
     let failure = report.failure.unwrap();
     assert_eq!(failure.code, FailureCode::ReleaseMissing);
-    let message = "as the script says (1 of 2 hosts were not put back, after: as the script says \
+    let message = "as the script says (1 of 2 hosts was not put back, after: as the script says \
                    (1 of 3 hosts failed))";
     assert_eq!(failure.message, message);
     assert_eq!(serves(&world), ["d1", "d0", "d0"]);
@@ -185,7 +185,10 @@ async fn a_rollback_is_paused_cancelled_and_retried_like_a_rollout() {
     let deployment = submit(&node, "d1", document).await;
     world.executor.hanging(&samples::host(1)).await;
     let canary = deployment.promote(anna()).await.unwrap_err();
-    assert!(canary.to_string().contains("it is being rolled back"), "{canary}");
+    assert!(
+        canary.to_string().ends_with("while it is rolling back: its hosts are being put back"),
+        "{canary}"
+    );
     deployment.pause(anna()).await.unwrap();
     let ended = world.facts(&deployment).await.len();
     world.executor.release(&samples::host(1));

@@ -125,7 +125,7 @@ fn a_deployment_without_its_skipped_host_does_not_succeed() {
     assert_eq!(failure.code, crate::FailureCode::Skipped);
     assert_eq!(failure.message, "skipped: anna: because");
     let message = end.failure.unwrap().message;
-    assert!(message.ends_with("(0 of 2 hosts failed, 1 were not started)"), "{message}");
+    assert!(message.ends_with("(0 of 2 hosts failed, 1 was not started)"), "{message}");
 }
 
 #[test]

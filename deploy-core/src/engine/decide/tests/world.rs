@@ -190,7 +190,8 @@ impl World {
             }
             Next::Stand(None) => self.somebody_comes(&state),
             Next::Look(hosts) => {
-                let later: Vec<_> = hosts.iter().filter(|host| self.dies_late(&host.host)).collect();
+                let later: Vec<_> =
+                    hosts.iter().filter(|host| self.dies_late(&host.host)).collect();
                 for target in later {
                     let failure = Failure::new(FailureCode::Unhealthy, "it died");
                     let result =
@@ -230,9 +231,7 @@ impl World {
 
     /// A host that is looked at dies now and then, and once at most.
     fn dies_late(&mut self, host: &HostName) -> bool {
-        let died = |(_, fact): &&(Timestamp, Fact)| {
-            matches!(fact, Fact::HostFailedLater { result } if result.host == *host)
-        };
+        let died = |(_, fact): &&(Timestamp, Fact)| matches!(fact, Fact::HostFailedLater { result } if result.host == *host);
         self.draw(16) == 0 && self.facts.iter().filter(died).count() < 2
     }
 
