@@ -52,7 +52,7 @@ impl Driver {
     }
 
     /// Gives back the places of hosts that are not being done any more.
-    fn give_back_places(&self) {
+    pub(super) fn give_back_places(&self) {
         let state = self.book.state();
         let being_done = |host: &HostName| {
             let host = state.host(host);
