@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deploy_core::model::{HostName, HostResult, HostStatus, ReleaseReport, ReleaseTask, TaskId};
+use deploy_core::model::{
+    HostName, HostResult, HostStatus, Outcome, ReleaseReport, ReleaseTask, TaskId,
+};
 use deploy_core::{Event, Fact, Failure, FailureCode, Sequence};
 
 /// What is known so far. An agent is believed about the hosts of its task, and about nothing else.
@@ -14,8 +16,8 @@ pub(super) struct Progress {
     started: BTreeSet<HostName>,
     last: Sequence,
     finished: bool,
-    /// Why the agent ended the task, when it was no success.
-    ended: Option<Failure>,
+    /// How the agent ended the task, and why, when it was no success.
+    ended: Option<(Outcome, Failure)>,
 }
 
 impl Progress {
@@ -41,9 +43,11 @@ impl Progress {
         self.finished
     }
 
-    /// Begins again, for an agent that has lost its journal. What is known of hosts stays.
+    /// Begins again, for an agent that has lost its journal. What is known of hosts stays, and any of
+    /// them may have been begun.
     pub(super) fn begin_again(&mut self) {
         self.last = Sequence::START;
+        self.started.extend(self.hosts.iter().cloned());
     }
 
     /// Takes an event, and gives its fact when it is one to be reported.
@@ -58,9 +62,9 @@ impl Progress {
             | Fact::StepFinished { host, .. }
             | Fact::Output { host, .. } => host,
             Fact::HostFinished { result } => &result.host,
-            Fact::Finished { failure, .. } => {
+            Fact::Finished { outcome, failure } => {
                 self.finished = true;
-                self.ended.clone_from(failure);
+                self.ended = failure.clone().map(|failure| (*outcome, failure));
                 return None;
             }
             _ => return None,
@@ -87,8 +91,11 @@ impl Progress {
                 let silent = || Failure::new(FailureCode::Unknown, message);
                 // Where the agent never began with the host, its own reason is the whole story.
                 let (status, failure) = match &self.ended {
-                    Some(failure) if !self.started.contains(host) => {
-                        (HostStatus::Failed, failure.clone())
+                    Some((outcome, failure)) if !self.started.contains(host) => {
+                        let cancelled = *outcome == Outcome::Cancelled;
+                        let status =
+                            if cancelled { HostStatus::NotStarted } else { HostStatus::Failed };
+                        (status, failure.clone())
                     }
                     _ => (HostStatus::Unknown, silent()),
                 };
