@@ -175,6 +175,27 @@ async fn a_rollback_goes_on_after_a_crash_and_does_not_put_a_host_back_twice() {
 }
 
 #[tokio::test]
+async fn what_puts_a_host_back_is_newer_than_what_was_there_also_in_the_next_process() {
+    let (world, node) = world_of_three().await;
+    let scripts = [HostScript::hang(), HostScript::succeed()];
+    scripts.into_iter().for_each(|script| world.executor.script(samples::host(2), script));
+    submit(&node, "d1", r#"{"batches": ["1"]}"#).await;
+    world.executor.hanging(&samples::host(2)).await;
+    drop(node);
+
+    // The clock stands still, and the numbers of the first process were ahead of it.
+    let world = world.restarted();
+    let node = world.node().await;
+    let deployment = node.deployment(id("d1"));
+    deployment.roll_back(RollbackTarget::LastGood, anna()).await.unwrap();
+    assert_eq!(deployment.wait().await.unwrap().outcome, Outcome::RolledBack);
+    let tasks = world.executor.tasks().into_iter().filter(|task| task.deployment == id("d1"));
+    let mut fences: Vec<_> = tasks.map(|task| task.fence).collect();
+    fences.dedup();
+    assert!(fences.len() > 2 && fences.is_sorted(), "{fences:?}");
+}
+
+#[tokio::test]
 async fn a_rollback_is_paused_cancelled_and_retried_like_a_rollout() {
     let (world, node) = world_of_three().await;
     let scripts = [HostScript::succeed(), HostScript::fail(FailureCode::HookFailed).hanging()];
