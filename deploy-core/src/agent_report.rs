@@ -6,8 +6,8 @@ use crate::event::{Event, Fact, Sequence};
 use crate::failure::{Failure, FailureCode};
 use crate::model::{HostName, HostResult, HostStatus, Outcome, ReleaseReport, ReleaseTask, TaskId};
 
-/// What an agent has said of a task so far: for an [`Executor`](crate::Executor) that gives tasks to
-/// agents, whatever the way to them.
+/// What an agent has said of a task so far: for an [`Executor`](crate::Executor) that gives tasks
+/// to agents, whatever the way to them.
 ///
 /// An agent is believed about the hosts of its task, and about nothing else.
 #[derive(Clone, Debug)]
@@ -49,8 +49,8 @@ impl AgentReport {
         self.finished
     }
 
-    /// Begins again, for an agent that has lost its journal. What is known of hosts stays, and any of
-    /// them may have been begun.
+    /// Begins again, for an agent that has lost its journal. What is known of hosts stays, and any
+    /// of them may have been begun.
     pub fn begin_again(&mut self) {
         self.last = Sequence::START;
         self.started.extend(self.hosts.iter().cloned());

@@ -86,8 +86,8 @@ pub(super) async fn wake(parts: &Parts, subject: &Subject) -> Result<(), Journal
 }
 
 impl Parts {
-    /// The unfinished deployments of its project that one would wait for that is filed now, the first
-    /// first.
+    /// The unfinished deployments of its project that one would wait for that is filed now, the
+    /// first first.
     pub(crate) async fn line_of_new(
         &self,
         new: &Subject,

@@ -56,8 +56,8 @@ impl TaskState {
         self.action_of(self.dispatches.len()).aim()
     }
 
-    /// The hosts that serve the deployment's release, or may, by the last result of each that tells: one
-    /// from before it was to be done again, or put back, where it has not been.
+    /// The hosts that serve the deployment's release, or may, by the last result of each that tells:
+    /// one from before it was to be done again, or put back, where it has not been.
     pub(crate) fn to_put_back(&self) -> impl Iterator<Item = &super::HostState> {
         let release = ReleaseId::from(self.subject.deployment());
         let mut serving = HashMap::new();
