@@ -231,8 +231,11 @@ impl World {
 
     /// A host that is looked at dies now and then, and once at most.
     fn dies_late(&mut self, host: &HostName) -> bool {
-        let died = |(_, fact): &&(Timestamp, Fact)| matches!(fact, Fact::HostFailedLater { result } if result.host == *host);
-        self.draw(16) == 0 && self.facts.iter().filter(died).count() < 2
+        let died = |(_, fact): &(Timestamp, Fact)| match fact {
+            Fact::HostFailedLater { result } => result.host == *host,
+            _ => false,
+        };
+        self.draw(16) == 0 && !self.facts.iter().any(died)
     }
 
     /// A host that is put back does, mostly.
