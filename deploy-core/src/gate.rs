@@ -88,7 +88,7 @@ pub enum GateDecision {
     Held {
         /// Why, in words.
         reason: String,
-        /// When to ask again.
+        /// When to ask again; in a second at the earliest.
         until: Timestamp,
     },
     /// It may never start.

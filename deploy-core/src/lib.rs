@@ -89,6 +89,7 @@
 //! success. Nothing here reads the environment or the command line.
 
 mod agent;
+mod agent_report;
 #[cfg(feature = "release")]
 pub mod archive;
 mod cancel;
@@ -127,6 +128,7 @@ mod verifier;
 mod wrappers;
 
 pub use agent::{AgentNode, AgentNodeBuilder};
+pub use agent_report::AgentReport;
 pub use cancel::CancelToken;
 pub use clock::{Clock, SystemClock};
 pub use connector::{

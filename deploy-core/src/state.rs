@@ -245,6 +245,8 @@ impl TaskState {
             }
             Fact::Retried { hosts, .. } => {
                 hosts.iter().for_each(|host| self.retry(host));
+                // Whether the rest is held back is decided anew once they are done.
+                self.gap = self.gap.take().filter(|gap| gap.promoted);
                 self.resume(event.at);
             }
             Fact::Skipped { host, .. } => {
@@ -271,6 +273,7 @@ impl TaskState {
             Fact::CancelRequested { reason, who } => {
                 let by = Actor::new(who.as_deref().unwrap_or_default(), reason.as_str());
                 self.cancel.get_or_insert_with(|| by.to_string());
+                self.runs_again(event.at);
             }
             Fact::Finished { outcome, failure } => {
                 self.hold = None;

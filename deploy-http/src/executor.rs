@@ -3,7 +3,6 @@
 mod agent;
 mod builder;
 mod feed;
-mod progress;
 mod session;
 
 use std::collections::BTreeMap;

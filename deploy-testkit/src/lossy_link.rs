@@ -4,7 +4,6 @@ mod call;
 mod executor;
 mod faults;
 mod feed;
-mod progress;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

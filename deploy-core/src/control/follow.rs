@@ -27,7 +27,7 @@ pub(super) fn retry_of(state: &TaskState) -> Result<Option<DeploymentRequest>, N
     }
     let left = state.hosts.iter().filter(|host| !done(host)).map(|host| &host.target.host);
     let left: Vec<_> = left.filter(|host| !state.is_skipped(host)).cloned().collect();
-    if left.is_empty() && state.hosts.iter().any(|host| done(&host)) {
+    if left.is_empty() && !state.hosts.is_empty() {
         return Err(not_now("none of its hosts has failed, those aside that were skipped"));
     }
     let mut retry = follower(id, request, "-retry");
@@ -79,7 +79,7 @@ fn follower(id: &DeploymentId, request: &DeploymentRequest, suffix: &str) -> Dep
 
 fn not_now(state: &TaskState, verb: Verb, reason: &str) -> NodeError {
     let (id, phase) = (state.task.clone(), state.phase);
-    NodeError::NotNow { id, verb, phase, reason: reason.to_owned() }
+    NodeError::NotNow { id, verb, phase, reason: Some(reason.to_owned()) }
 }
 
 /// The id of the deployment that follows another one: `d` is followed by `d-retry1`, and that by

@@ -6,8 +6,11 @@ use super::ControlNode;
 use crate::engine::NodeError;
 use crate::event::{Event, Fact, Sequence};
 use crate::journal::JournalQuery;
-use crate::model::{HostName, HostResult, TaskId, Timestamp};
+use crate::model::{HostName, HostResult, Timestamp};
 use crate::summary::TaskSummary;
+
+/// How many events are read at once.
+const PAGE: usize = 1_000;
 
 /// What a deployment did to a host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,24 +100,27 @@ impl ControlNode {
         host: &HostName,
         summary: TaskSummary,
     ) -> Result<Option<HostRecord>, NodeError> {
-        let (task, last): (TaskId, Sequence) = (summary.task.clone(), summary.last);
+        let (task, last) = (summary.task.clone(), summary.last);
+        let journal = &self.engine.parts().journal;
         let mut record = None;
-        let mut events = self.engine.events(&task, Sequence::START);
-        // What comes after the end of the summary is not waited for.
-        while let Some(event) = events.next().await {
-            let event = event?;
-            match (&mut record, &event.fact) {
-                (Some(record), _) => HostRecord::apply(record, &event),
-                (None, Fact::Resolved { hosts }) => {
-                    if !hosts.iter().any(|target| target.host == *host) {
-                        return Ok(None);
+        let mut read = Sequence::START;
+        while read < last {
+            let events = journal.read(task.clone(), read, PAGE).await?;
+            // A task that was forgotten meanwhile has no more events.
+            let Some(newest) = events.last() else { break };
+            read = newest.sequence;
+            // What comes after the end of the summary is not part of it.
+            for event in events.iter().filter(|event| event.sequence <= last) {
+                match (&mut record, &event.fact) {
+                    (Some(record), _) => HostRecord::apply(record, event),
+                    (None, Fact::Resolved { hosts }) => {
+                        if !hosts.iter().any(|target| target.host == *host) {
+                            return Ok(None);
+                        }
+                        record = Some(HostRecord::new(host.clone(), summary.clone()));
                     }
-                    record = Some(HostRecord::new(host.clone(), summary.clone()));
+                    (None, _) => {}
                 }
-                (None, _) => {}
-            }
-            if event.sequence >= last {
-                break;
             }
         }
         Ok(record)

@@ -164,8 +164,8 @@ impl<'a> Survey<'a> {
         };
         let request = Box::new(self.request.clone());
         let subject = Subject::Deployment { id: self.id.clone(), request };
-        let before = self.parts.unfinished(&subject).await?;
-        waits_for.extend(before.iter().map(|other| format!("the deployment {}", other.task)));
+        let before = self.parts.line_of_new(&subject).await?;
+        waits_for.extend(before.iter().map(|other| format!("the deployment {other}")));
         Ok((refused, waits_for))
     }
 

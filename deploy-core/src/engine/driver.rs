@@ -100,6 +100,8 @@ impl Driver {
         if self.attempt > self.parts.config.max_attempts {
             return self.give_up().await;
         }
+        // An attempt that failed may have taken places for hosts that it did not come to hand out.
+        self.give_back_places();
         loop {
             if self.leash.abort.is_cancelled() {
                 return Ok(self.hand_back());

@@ -9,14 +9,20 @@ use crate::model::{Fence, Timestamp};
 pub(crate) struct Fences(AtomicU64);
 
 impl Fences {
+    /// A number that another process has given out: those that come next are higher.
+    pub(crate) fn saw(&self, fence: Fence) {
+        self.0.fetch_max(fence.number(), Ordering::Relaxed);
+    }
+
     /// The next number, at the time `now`.
     pub(crate) fn next(&self, now: Timestamp) -> Fence {
         let now = u64::try_from(now.unix_micros()).unwrap_or(0);
         // Room for the attempts of the one before, which count on from its number.
         const ATTEMPTS: u64 = 1_000;
-        let next = |last: u64| Some(now.max(last + ATTEMPTS));
-        let last = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        Fence::new(now.max(last.unwrap_or(0) + ATTEMPTS))
+        let next = |last: u64| now.max(last.saturating_add(ATTEMPTS));
+        let last =
+            self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+        Fence::new(next(last.unwrap_or(0)))
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::node::{Parts, Role};
 use crate::event::Fact;
 use crate::journal::{JournalError, JournalQuery};
-use crate::model::DeploymentId;
+use crate::model::{DeploymentId, TaskId};
 use crate::queue::QueueError;
 use crate::state::{Phase, Subject, TaskState};
 use crate::summary::TaskSummary;
@@ -28,10 +28,22 @@ impl Line {
     pub(super) async fn before(parts: &Parts, state: &TaskState) -> Result<Self, JournalError> {
         let mut before = parts.unfinished(&state.subject).await?;
         before.retain(|other| other.task != state.task && comes_before(other, state));
-        // The list has those accepted last first; what has begun comes before everything else.
+        Ok(Self::of(before))
+    }
+
+    /// Reads the line that a deployment would stand in that is filed now.
+    async fn before_new(parts: &Parts, new: &Subject) -> Result<Self, JournalError> {
+        let mut before = parts.unfinished(new).await?;
+        let task = TaskId::from(new.deployment());
+        before.retain(|other| other.task != task && waits_for_its_turn(other));
+        Ok(Self::of(before))
+    }
+
+    /// The list has those accepted last first; what has begun comes before everything else.
+    fn of(mut before: Vec<TaskSummary>) -> Self {
         before.reverse();
         before.sort_by_key(|other| !has_begun(other));
-        Ok(Self(before))
+        Self(before)
     }
 
     /// Says whether one of them has begun, and so has to be finished first.
@@ -74,11 +86,17 @@ pub(super) async fn wake(parts: &Parts, subject: &Subject) -> Result<(), Journal
 }
 
 impl Parts {
-    /// The unfinished deployments of a subject's project, those accepted last first.
-    pub(crate) async fn unfinished(
+    /// The unfinished deployments of its project that one would wait for that is filed now, the
+    /// first first.
+    pub(crate) async fn line_of_new(
         &self,
-        subject: &Subject,
-    ) -> Result<Vec<TaskSummary>, JournalError> {
+        new: &Subject,
+    ) -> Result<Vec<DeploymentId>, JournalError> {
+        Ok(Line::before_new(self, new).await?.ids())
+    }
+
+    /// The unfinished deployments of a subject's project, those accepted last first.
+    async fn unfinished(&self, subject: &Subject) -> Result<Vec<TaskSummary>, JournalError> {
         let (business, project) = (subject.business().clone(), subject.project().clone());
         let mut query = JournalQuery::new().with_project(business, project).with_finished(false);
         let mut found = Vec::new();
@@ -95,9 +113,14 @@ fn has_begun(task: &TaskSummary) -> bool {
     task.began || task.phase == Phase::RollingOut
 }
 
+/// Says whether an unfinished deployment has begun, or waits for nothing but its turn.
+fn waits_for_its_turn(task: &TaskSummary) -> bool {
+    has_begun(task) || matches!(task.phase, Phase::Preparing | Phase::InLine)
+}
+
 /// Says whether another unfinished deployment comes before this one: it has begun, or it was accepted
 /// earlier and waits for nothing but its turn.
 fn comes_before(other: &TaskSummary, state: &TaskState) -> bool {
     let earlier = (other.accepted_at, &other.task) < (state.accepted_at, &state.task);
-    has_begun(other) || (earlier && matches!(other.phase, Phase::Preparing | Phase::InLine))
+    has_begun(other) || (earlier && waits_for_its_turn(other))
 }

@@ -115,7 +115,7 @@ pub enum NodeError {
         id: TaskId,
     },
     /// What was asked makes no sense for the task as it is.
-    #[error("cannot {verb} {id} while it is {}: {reason}", .phase.as_str())]
+    #[error("cannot {verb} {id} while it is {}{}", .phase.as_str(), behind_colon(.reason.as_ref()))]
     NotNow {
         /// The id.
         id: TaskId,
@@ -123,8 +123,8 @@ pub enum NodeError {
         verb: Verb,
         /// How far the task has come.
         phase: Phase,
-        /// Why it makes no sense, in words.
-        reason: String,
+        /// Why it makes no sense, in words; none where the phase says it.
+        reason: Option<String>,
     },
     /// The request or the task is not one.
     #[error("{0}")]
@@ -175,6 +175,10 @@ impl NodeError {
             Self::Storage { .. } => Retry::Never,
         }
     }
+}
+
+fn behind_colon(reason: Option<&String>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
 }
 
 fn in_words(drifts: &[Drift]) -> String {

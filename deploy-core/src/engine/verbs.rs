@@ -67,12 +67,20 @@ impl Wish {
     }
 }
 
-/// The facts of a wish: none when it is fulfilled already. An error says why it makes no sense now.
-pub(super) fn facts(state: &TaskState, wish: &Wish, by: &Actor) -> Result<Vec<Fact>, String> {
-    let by = by.clone();
+/// The facts of a wish: none when it is fulfilled already. An error says why it makes no sense now,
+/// unless the phase says it.
+pub(super) fn facts(
+    state: &TaskState,
+    wish: &Wish,
+    by: &Actor,
+) -> Result<Vec<Fact>, Option<String>> {
     if state.phase == Phase::Finished {
-        return Err("it is finished".to_owned());
+        return Err(None);
     }
+    before_the_end(state, wish, by.clone()).map_err(Some)
+}
+
+fn before_the_end(state: &TaskState, wish: &Wish, by: Actor) -> Result<Vec<Fact>, String> {
     if state.cancel.is_some() {
         return Err("it is being cancelled".to_owned());
     }
@@ -104,7 +112,7 @@ fn roll_back(state: &TaskState, to: &RollbackTarget, by: Actor) -> Result<Vec<Fa
     let wanted = state.wanted_rollback.as_ref().map(|wanted| &wanted.to);
     match under_way.or(wanted) {
         Some(present) if present == to => Ok(Vec::new()),
-        Some(present) => Err(format!("it is being rolled back to {present}")),
+        Some(present) => Err(format!("its hosts go back to {present}")),
         None if state.aim() == HostStatus::RolledBack => {
             Err("it undoes another deployment itself".to_owned())
         }
@@ -129,20 +137,24 @@ fn phase_after_pause(state: &TaskState) -> Phase {
 fn still_stopping(state: &TaskState) -> Result<(), String> {
     let by_budget = state.paused.as_ref().is_some_and(|pause| pause.by.is_none());
     match state.in_flight().len() {
-        running @ 1.. if by_budget => Err(format!("{running} of its hosts have not ended yet")),
+        1 if by_budget => Err("1 of its hosts has not ended yet".to_owned()),
+        running @ 2.. if by_budget => Err(format!("{running} of its hosts have not ended yet")),
         _ => Ok(()),
     }
 }
 
 fn promote(state: &TaskState, by: Actor) -> Result<Vec<Fact>, String> {
     let canary = state.rollout().is_some_and(|rollout| rollout.canary.is_some());
+    let not_done = || "its canary is not done yet".to_owned();
     match &state.gap {
-        _ if state.rollback.is_some() => Err("it is being rolled back".to_owned()),
+        _ if state.rollback.is_some() => Err("its hosts are being put back".to_owned()),
         _ if !canary => Err("it has no canary".to_owned()),
         Some(gap) if gap.hold != BatchHold::Pause && !gap.promoted => {
             Ok(vec![Fact::Promoted { by }])
         }
-        _ if state.batches_finished == 0 => Err("its canary is not done yet".to_owned()),
+        // Its last host has ended, and it is not held yet.
+        None if state.batches_finished <= 1 && state.batch.is_none() => Err(not_done()),
+        _ if state.batches_finished == 0 => Err(not_done()),
         _ => Ok(Vec::new()),
     }
 }
@@ -159,7 +171,10 @@ fn retry_failed(state: &TaskState, by: Actor) -> Result<Vec<Fact>, String> {
     if hosts.is_empty() {
         return Err("none of its hosts has failed".to_owned());
     }
-    Ok(vec![Fact::Retried { by, hosts }])
+    let resumed = Fact::Resumed { by: by.clone(), phase: phase_after_pause(state) };
+    let retried = Fact::Retried { by, hosts };
+    // Without a word on the phase it is a rollout that goes on.
+    Ok(if state.rollback.is_some() { vec![retried, resumed] } else { vec![retried] })
 }
 
 /// The hosts that ended otherwise than well, without those that were skipped, and in a rollback without

@@ -1,5 +1,7 @@
 //! The hosts of a deployment are put back, all that serve its release or may.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::TaskState;
@@ -54,12 +56,19 @@ impl TaskState {
         self.action_of(self.dispatches.len()).aim()
     }
 
-    /// The hosts that serve the deployment's release, or may.
+    /// The hosts that serve the deployment's release, or may, by the last result of each that tells:
+    /// one from before it was to be done again, or put back, where it has not been.
     pub(crate) fn to_put_back(&self) -> impl Iterator<Item = &super::HostState> {
         let release = ReleaseId::from(self.subject.deployment());
-        self.hosts.iter().filter(move |host| {
-            host.result.as_ref().is_some_and(|result| may_serve(result, &release))
-        })
+        let mut serving = HashMap::new();
+        let earlier = self.dispatches.iter().flat_map(|part| &part.earlier);
+        for result in earlier.chain(self.results()) {
+            if let Some(serves) = may_serve(result, &release) {
+                serving.insert(&result.host, serves);
+            }
+        }
+        let serves = move |host: &HostName| serving.get(host).copied().unwrap_or(false);
+        self.hosts.iter().filter(move |host| serves(&host.target.host))
     }
 
     /// Says whether a host is one of those that are being put back, or, before that, any.
@@ -97,10 +106,15 @@ impl TaskState {
     }
 }
 
-/// Says whether a host with this result serves a release, or may.
-fn may_serve(result: &HostResult, release: &ReleaseId) -> bool {
-    match &result.serves {
-        Some(serves) => serves == release,
-        None => matches!(result.status, HostStatus::Succeeded | HostStatus::Unknown),
+/// Says whether a host with this result serves a release, or may; nothing where the result does not
+/// tell, as that of a host that was not touched or not reached.
+fn may_serve(result: &HostResult, release: &ReleaseId) -> Option<bool> {
+    if let Some(serves) = &result.serves {
+        return Some(serves == release);
+    }
+    match result.status {
+        HostStatus::Succeeded | HostStatus::Unknown => Some(true),
+        HostStatus::RolledBack => Some(false),
+        _ => None,
     }
 }

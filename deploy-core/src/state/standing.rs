@@ -80,9 +80,13 @@ impl TaskState {
 
     /// The rollout goes on, unless something else lets it stand: the time it stood does not count.
     pub(super) fn goes_on(&mut self, at: Timestamp) {
-        if self.paused.is_some() || self.gap.is_some() {
-            return;
+        if self.paused.is_none() && self.gap.is_none() {
+            self.runs_again(at);
         }
+    }
+
+    /// The deadline runs from now on: also what comes to its end may not take for ever.
+    pub(super) fn runs_again(&mut self, at: Timestamp) {
         if let (Some(since), Some(deadline)) = (self.lookup.standing.take(), self.deadline) {
             self.deadline = Some(deadline.plus(at.since(since)));
         }
@@ -104,6 +108,7 @@ impl TaskState {
     /// The first reason to stop stays; that the deadline has passed comes on top, because then even
     /// what runs is not waited for.
     pub(super) fn stop(&mut self, stop: Stop) {
+        self.runs_again(stop.at);
         if self.stopped.as_ref().is_none_or(|stopped| stop.overdue && !stopped.overdue) {
             self.stopped = Some(stop);
         }

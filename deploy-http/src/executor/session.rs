@@ -1,13 +1,12 @@
 //! One task at one agent, from giving it to its report.
 
 use deploy_core::model::{ReleaseReport, ReleaseTask};
-use deploy_core::{Context, ExecuteError, Fact};
+use deploy_core::{AgentReport, Context, ExecuteError, Fact};
 use tokio::time::Instant;
 
 use super::Patience;
 use super::agent::{Agent, CallError, Cause};
 use super::feed::{Feed, Signal};
-use super::progress::Progress;
 use crate::backoff::Backoff;
 
 use std::time::Duration;
@@ -34,7 +33,7 @@ pub(super) struct Session<'a> {
     cx: &'a Context,
     agent: Agent,
     patience: Patience,
-    progress: Progress,
+    progress: AgentReport,
     taken: Taken,
     last_heard: Instant,
     /// How often the task was given again since the last event.
@@ -55,7 +54,7 @@ impl<'a> Session<'a> {
             cx,
             agent,
             patience,
-            progress: Progress::new(task),
+            progress: AgentReport::new(task),
             taken: if cx.attempt > 1 { Taken::Earlier } else { Taken::No },
             last_heard: Instant::now(),
             given_again: 0,

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deploy_core::model::{Endpoint, HostResult, ReleaseId, ReleaseReport, ReleaseTask, TaskId};
-use deploy_core::{AgentNode, Context, ExecuteError, Executor, Fact};
+use deploy_core::{AgentNode, AgentReport, Context, ExecuteError, Executor, Fact};
 use tokio::time::Instant;
 
 use super::Shared;
 use super::call::{CallError, Cause, call};
 use super::faults::{LinkFlaw, Patience};
 use super::feed::{Feed, Signal};
-use super::progress::Progress;
 
 /// The pauses between two tries double from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -55,7 +54,7 @@ impl Executor for LinkExecutor {
             shared: &self.shared,
             cx: &cx,
             endpoint,
-            progress: Progress::new(&task),
+            progress: AgentReport::new(&task),
             task: &task,
             patience,
             taken: if cx.attempt > 1 { Taken::Earlier } else { Taken::No },
@@ -91,7 +90,7 @@ struct Talk<'a> {
     cx: &'a Context,
     task: &'a ReleaseTask,
     endpoint: Endpoint,
-    progress: Progress,
+    progress: AgentReport,
     patience: Patience,
     taken: Taken,
     last_heard: Instant,

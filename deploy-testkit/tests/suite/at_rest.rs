@@ -6,6 +6,7 @@ use deploy_core::model::{DeploymentId, HostStatus, Outcome};
 use deploy_core::{ControlNode, FailureCode, JournalQuery, NodeError, Phase};
 use deploy_testkit::{HostScript, samples};
 
+use crate::stumbling::Stumbling;
 use crate::support::{World, order, rollout, until};
 
 async fn at_rest(world: &World) -> ControlNode {
@@ -83,4 +84,14 @@ async fn a_host_has_a_record_of_each_deployment_that_had_it() {
     assert_eq!(node.host_history(&host, next).await.unwrap(), records[1..]);
     let finished = JournalQuery::new().with_finished(true).with_limit(1);
     assert_eq!(node.host_history(&host, finished).await.unwrap(), records[1..]);
+}
+
+#[tokio::test]
+async fn a_deployment_that_is_forgotten_while_a_host_is_asked_after_is_not_waited_for() {
+    let world = World::new(1);
+    let journal = Stumbling::new(&world.journal);
+    let node = world.builder().journal(Arc::clone(&journal)).build().await.unwrap();
+    assert!(node.submit(rollout("d1", "{}")).await.unwrap().wait().await.unwrap().succeeded());
+    journal.forget();
+    assert_eq!(node.host_history(&samples::host(1), JournalQuery::new()).await.unwrap(), []);
 }

@@ -1,6 +1,7 @@
 //! The engine, over a queue and a journal in memory and an executor that follows a script.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deploy_core::model::{DeploymentId, DeploymentRequest, HostStatus, Outcome};
@@ -277,6 +278,41 @@ async fn a_gate_holds_a_deployment_and_says_why() {
     assert!(world.executor.tasks().is_empty());
     world.clock.advance(Duration::from_secs(60));
     assert!(deployment.wait().await.unwrap().succeeded());
+}
+
+/// A gate that wants to be asked again at a time that is over, and counts.
+#[derive(Clone, Debug, Default)]
+struct Impatient(Arc<AtomicUsize>);
+
+#[async_trait::async_trait]
+impl Gate for Impatient {
+    async fn check(
+        &self,
+        _cx: Context,
+        _deployment: DeploymentId,
+        _request: DeploymentRequest,
+    ) -> Result<GateDecision, GateError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let until = deploy_core::model::Timestamp::from_unix_micros(0).unwrap();
+        Ok(GateDecision::Held { reason: "not yet".to_owned(), until })
+    }
+}
+
+#[tokio::test]
+async fn a_gate_is_not_asked_without_a_pause() {
+    let world = World::new(1);
+    let gate = Impatient::default();
+    let node = world.builder().gate(gate.clone()).build().await.unwrap();
+    let deployment = node.submit(request("d1", &["1"])).await.unwrap();
+    until(&deployment, "held").await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(gate.0.load(Ordering::SeqCst), 1);
+    world.clock.advance(Duration::from_secs(1));
+    while gate.0.load(Ordering::SeqCst) < 2 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

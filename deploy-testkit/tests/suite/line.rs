@@ -1,17 +1,12 @@
 //! The line of a project: nobody passes a rollout that has begun.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use deploy_core::model::TaskId;
-use deploy_core::{
-    Event, Fact, FailureCode, Journal, JournalError, JournalQuery, Phase, Sequence, TaskSummary,
-};
-use deploy_queue::MemoryJournal;
+use deploy_core::{FailureCode, Phase};
 use deploy_testkit::{HostScript, samples};
 
+use crate::stumbling::Stumbling;
 use crate::support::{World, order, rollout, until};
 
 const CANARY: &str = r#"{"canary": {"hosts": 1, "hold": "promote"}}"#;
@@ -59,63 +54,17 @@ async fn nobody_passes_a_rollout_that_is_paused_in_its_middle() {
     assert_eq!(order(&world), ["a.0", "b.0", "b.1"]);
 }
 
-/// A journal that fails once, when it is told to.
-#[derive(Debug)]
-struct Stumbling {
-    inner: Arc<MemoryJournal>,
-    stumble: Arc<AtomicBool>,
-}
-
-#[async_trait]
-impl Journal for Stumbling {
-    async fn append(&self, events: Vec<Event>) -> Result<(), JournalError> {
-        let ends = events.iter().any(|event| matches!(event.fact, Fact::HostFinished { .. }));
-        if ends && self.stumble.swap(false, Ordering::SeqCst) {
-            return Err(JournalError::Storage { source: "planted".into() });
-        }
-        self.inner.append(events).await
-    }
-
-    async fn read(
-        &self,
-        task: TaskId,
-        after: Sequence,
-        limit: usize,
-    ) -> Result<Vec<Event>, JournalError> {
-        self.inner.read(task, after, limit).await
-    }
-
-    async fn follow(
-        &self,
-        task: TaskId,
-        after: Sequence,
-        limit: usize,
-    ) -> Result<Vec<Event>, JournalError> {
-        self.inner.follow(task, after, limit).await
-    }
-
-    async fn list(&self, query: JournalQuery) -> Result<Vec<TaskSummary>, JournalError> {
-        self.inner.list(query).await
-    }
-
-    async fn remove(&self, task: TaskId) -> Result<bool, JournalError> {
-        self.inner.remove(task).await
-    }
-}
-
 #[tokio::test]
 async fn nobody_passes_a_rollout_whose_journal_failed_in_its_middle() {
     let world = World::new(2);
     world.executor.script(samples::host(1), HostScript::hang());
     world.executor.script(samples::host(1), HostScript::succeed());
-    let stumble = Arc::new(AtomicBool::new(false));
-    let inner = Arc::clone(&world.journal);
-    let journal = Stumbling { inner, stumble: Arc::clone(&stumble) };
-    let node = world.builder().journal(journal).build().await.unwrap();
+    let journal = Stumbling::new(&world.journal);
+    let node = world.builder().journal(Arc::clone(&journal)).build().await.unwrap();
     let first = node.submit(rollout("a", "{}")).await.unwrap();
     world.executor.hanging(&samples::host(1)).await;
     let second = node.submit(rollout("b", "{}")).await.unwrap();
-    stumble.store(true, Ordering::SeqCst);
+    journal.fail_at("host_finished");
     world.executor.release(&samples::host(1));
     // Its driver gives up, and it is put off; the second one could be claimed now.
     let pushing = world.passing();

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deploy_core::model::{DeploymentId, Endpoint, Fence, ReleaseTask};
+use deploy_core::model::{DeploymentId, Endpoint, Fence, HostStatus, ReleaseTask};
 use deploy_core::{AgentNode, Context, ExecuteError, Executor};
 use deploy_queue::{MemoryJournal, MemoryQueue};
 use deploy_testkit::{Dice, LinkFaults, LossyLink, ScriptedExecutor, StaticResolver, samples};
@@ -86,4 +86,36 @@ async fn a_task_is_followed_through_the_restart_of_its_agent() {
     hosts.release(&samples::host(1));
     assert!(running.await.unwrap().unwrap().succeeded());
     assert_eq!(hosts.executions(&samples::host(1)), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_cancelled_before_its_agent_comes_to_it_has_not_begun() {
+    let link = LossyLink::new(&Dice::new(1));
+    let hosts = ScriptedExecutor::new();
+    hosts.script(samples::host(1), deploy_testkit::HostScript::hang());
+    let node = AgentNode::builder()
+        .resolver(StaticResolver::new(samples::fleet(1)))
+        .executor(hosts.clone())
+        .queue(Arc::new(MemoryQueue::default()))
+        .journal(Arc::new(MemoryJournal::new()))
+        .workers(1)
+        .build()
+        .await
+        .unwrap();
+    link.connect(&endpoint(), &node);
+    let executor = link.executor();
+    tokio::spawn(async move { executor.execute(Context::new(task().id), task()).await });
+    hosts.hanging(&samples::host(1)).await;
+    let mut second = task();
+    second.id = samples::task_id("d.1");
+    let cx = Context::new(second.id.clone());
+    let (cancel, executor) = (cx.cancel.clone(), link.executor());
+    let id = second.id.clone();
+    let running = tokio::spawn(async move { executor.execute(cx, second).await });
+    while node.status(&id).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    cancel.cancel("taken back");
+    let report = running.await.unwrap().unwrap();
+    assert_eq!(report.hosts[0].status, HostStatus::NotStarted, "{report:#?}");
 }

@@ -24,5 +24,6 @@ mod rollout;
 mod schedule;
 mod simulation;
 mod ssh_fleet;
+mod stumbling;
 mod support;
 mod virtual_clock;

@@ -182,6 +182,23 @@ async fn a_skipped_host_is_left_alone_and_the_others_are_done() {
 }
 
 #[tokio::test]
+async fn hosts_that_were_all_skipped_are_not_done_again_after_the_end() {
+    let world = World::new(2);
+    let node = world.node().await;
+    let document = r#"{"failures": {"then": "wait"}}"#;
+    world.executor.script(samples::host(1), HostScript::fail(FailureCode::HookFailed));
+    let deployment = node.submit(rollout("d1", document)).await.unwrap();
+    until(&deployment, "budget_passed").await;
+    for host in [1, 2] {
+        deployment.skip(samples::host(host), anna()).await.unwrap();
+    }
+    deployment.resume(anna()).await.unwrap();
+    assert_eq!(deployment.wait().await.unwrap().outcome, Outcome::Failed);
+    let nothing = deployment.retry_failed(anna()).await.unwrap_err();
+    assert!(nothing.to_string().ends_with("those aside that were skipped"), "{nothing}");
+}
+
+#[tokio::test]
 async fn after_its_end_the_rest_of_a_deployment_is_one_of_its_own() {
     let world = World::new(3);
     world.executor.script(samples::host(2), HostScript::fail(FailureCode::HookFailed));
@@ -235,6 +252,7 @@ async fn a_verb_that_makes_no_sense_names_the_state() {
         deployment.extend(deploy_core::model::Timestamp::now(), anna()).await.unwrap_err(),
     ] {
         assert!(matches!(error, NodeError::NotNow { phase: Phase::Finished, .. }), "{error}");
+        assert!(error.to_string().ends_with(" d1 while it is finished"), "{error}");
     }
     let unknown = node.deployment(DeploymentId::new("d9").unwrap()).pause(anna()).await;
     assert!(matches!(unknown, Err(NodeError::Unknown { .. })), "{unknown:?}");

@@ -10,9 +10,9 @@ use deploy_core::{
     Clock, Context, ControlNode, ExecuteError, Executor, FailureCode, FnExecutor, Gate,
     GateDecision, GateError, NodeError, Plan,
 };
-use deploy_testkit::{ScriptedExecutor, StaticResolver, samples};
+use deploy_testkit::{HostScript, ScriptedExecutor, StaticResolver, samples};
 
-use crate::support::{World, rollout};
+use crate::support::{World, rollout, until};
 
 /// A gate that lets nothing pass.
 #[derive(Debug)]
@@ -153,6 +153,23 @@ async fn a_plan_says_why_it_would_not_begin_at_once() {
     let plan = node.plan(rollout("d1", "{}").with_not_before(due)).await.unwrap();
     assert_eq!(plan.refused.as_deref(), Some("it is Friday"));
     assert_eq!(plan.waits_for, [format!("its time, {due}")]);
+}
+
+#[tokio::test]
+async fn a_plan_waits_for_those_deployments_alone_that_do_not_let_it_pass() {
+    let world = World::new(1);
+    world.executor.script(samples::host(1), HostScript::hang());
+    let node = world.node().await;
+    let due = world.clock.now().plus(Duration::from_secs(3600));
+    let later = node.submit(rollout("d1", "{}").with_not_before(due)).await.unwrap();
+    until(&later, "waiting").await;
+    let first = node.submit(rollout("d2", "{}")).await.unwrap();
+    world.executor.hanging(&samples::host(1)).await;
+    let second = node.submit(rollout("d3", "{}")).await.unwrap();
+    until(&second, "in_line").await;
+    let plan = node.plan(rollout("d4", "{}")).await.unwrap();
+    let expected = [first.id(), second.id()].map(|id| format!("the deployment {id}"));
+    assert_eq!(plan.waits_for, expected);
 }
 
 #[tokio::test]

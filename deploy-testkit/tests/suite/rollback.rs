@@ -76,7 +76,7 @@ async fn a_host_that_cannot_go_back_keeps_no_other_from_it_and_the_deployment_ha
     assert_eq!(report.outcome, Outcome::Failed);
     let failure = report.failure.unwrap();
     assert_eq!(failure.code, FailureCode::ReleaseMissing);
-    let message = "as the script says (1 of 2 hosts were not put back, after: as the script says \
+    let message = "as the script says (1 of 2 hosts was not put back, after: as the script says \
                    (1 of 3 hosts failed))";
     assert_eq!(failure.message, message);
     assert_eq!(serves(&world), ["d1", "d0", "d0"]);
@@ -175,6 +175,27 @@ async fn a_rollback_goes_on_after_a_crash_and_does_not_put_a_host_back_twice() {
 }
 
 #[tokio::test]
+async fn what_puts_a_host_back_is_newer_than_what_was_there_also_in_the_next_process() {
+    let (world, node) = world_of_three().await;
+    let scripts = [HostScript::hang(), HostScript::succeed()];
+    scripts.into_iter().for_each(|script| world.executor.script(samples::host(2), script));
+    submit(&node, "d1", r#"{"batches": ["1"]}"#).await;
+    world.executor.hanging(&samples::host(2)).await;
+    drop(node);
+
+    // The clock stands still, and the numbers of the first process were ahead of it.
+    let world = world.restarted();
+    let node = world.node().await;
+    let deployment = node.deployment(id("d1"));
+    deployment.roll_back(RollbackTarget::LastGood, anna()).await.unwrap();
+    assert_eq!(deployment.wait().await.unwrap().outcome, Outcome::RolledBack);
+    let tasks = world.executor.tasks().into_iter().filter(|task| task.deployment == id("d1"));
+    let mut fences: Vec<_> = tasks.map(|task| task.fence).collect();
+    fences.dedup();
+    assert!(fences.len() > 2 && fences.is_sorted(), "{fences:?}");
+}
+
+#[tokio::test]
 async fn a_rollback_is_paused_cancelled_and_retried_like_a_rollout() {
     let (world, node) = world_of_three().await;
     let scripts = [HostScript::succeed(), HostScript::fail(FailureCode::HookFailed).hanging()];
@@ -185,7 +206,10 @@ async fn a_rollback_is_paused_cancelled_and_retried_like_a_rollout() {
     let deployment = submit(&node, "d1", document).await;
     world.executor.hanging(&samples::host(1)).await;
     let canary = deployment.promote(anna()).await.unwrap_err();
-    assert!(canary.to_string().contains("it is being rolled back"), "{canary}");
+    assert!(
+        canary.to_string().ends_with("while it is rolling back: its hosts are being put back"),
+        "{canary}"
+    );
     deployment.pause(anna()).await.unwrap();
     let ended = world.facts(&deployment).await.len();
     world.executor.release(&samples::host(1));
@@ -233,6 +257,43 @@ async fn a_rollout_that_is_late_goes_back_too_where_that_is_asked_for() {
     let report = deployment.wait().await.unwrap();
     assert_eq!(report.outcome, Outcome::RolledBack);
     assert_eq!(report.failure.unwrap().code, FailureCode::TimedOut);
+    assert_eq!(serves(&world), ["d0", "d0", "d0"]);
+}
+
+#[tokio::test]
+async fn what_a_rollback_did_not_put_back_can_be_put_back_after_its_end() {
+    let (world, node) = world_of_three().await;
+    let unreachable = HostScript::fail(FailureCode::HostUnreachable);
+    let scripts = [HostScript::succeed(), unreachable, HostScript::succeed()];
+    scripts.into_iter().for_each(|script| world.executor.script(samples::host(1), script));
+    world.executor.script(samples::host(3), HostScript::fail(FailureCode::HookFailed));
+    let document = r#"{"batches": ["1"], "failures": {"then": "roll_back"}}"#;
+    let deployment = submit(&node, "d1", document).await;
+    assert_eq!(deployment.wait().await.unwrap().outcome, Outcome::Failed);
+    assert_eq!(serves(&world), ["d1", "d0", "d0"]);
+    let undo = deployment.roll_back(RollbackTarget::LastGood, anna()).await.unwrap();
+    let report = undo.wait().await.unwrap();
+    assert_eq!(report.outcome, Outcome::RolledBack, "{report:#?}");
+    assert_eq!(report.hosts.len(), 1, "the others were put back already");
+    assert_eq!(serves(&world), ["d0", "d0", "d0"]);
+}
+
+#[tokio::test]
+async fn a_rollback_that_was_cancelled_half_way_can_be_finished_after_its_end() {
+    let (world, node) = world_of_three().await;
+    let scripts = [HostScript::succeed(), HostScript::hang(), HostScript::succeed()];
+    scripts.into_iter().for_each(|script| world.executor.script(samples::host(1), script));
+    world.executor.script(samples::host(3), HostScript::fail(FailureCode::HookFailed));
+    let document = r#"{"batches": ["1"], "failures": {"then": "roll_back"}}"#;
+    let deployment = submit(&node, "d1", document).await;
+    world.executor.hanging(&samples::host(1)).await;
+    deployment.cancel(anna()).await.unwrap();
+    let report = deployment.wait().await.unwrap();
+    assert_eq!(report.outcome, Outcome::Cancelled);
+    assert_eq!(report.hosts[1].status, HostStatus::NotStarted);
+    assert_eq!(serves(&world), ["d1", "d1", "d0"]);
+    let undo = deployment.roll_back(RollbackTarget::LastGood, anna()).await.unwrap();
+    assert_eq!(undo.wait().await.unwrap().outcome, Outcome::RolledBack);
     assert_eq!(serves(&world), ["d0", "d0", "d0"]);
 }
 

@@ -10,6 +10,7 @@ use deploy_core::{
 };
 use deploy_testkit::{HostScript, samples};
 
+use crate::stumbling::Stumbling;
 use crate::support::{World, count, order, rollout, until};
 
 /// The statuses of the hosts at the end, in their order.
@@ -306,4 +307,16 @@ async fn what_was_being_done_before_a_restart_keeps_its_room() {
     assert!(other.wait().await.unwrap().succeeded());
     assert_eq!(order(&world), ["d1.0", "d1.0", "d2.0"]);
     assert_eq!(world.executor.most_at_once(), 1);
+}
+
+#[tokio::test]
+async fn a_place_that_was_taken_for_nothing_is_given_back() {
+    let world = World::new(1);
+    let journal = Stumbling::new(&world.journal);
+    journal.fail_at("dispatched");
+    let node = world.builder().journal(journal).max_hosts(1).build().await.unwrap();
+    let deployment = node.submit(rollout("d1", r#"{"deadline": "10m"}"#)).await.unwrap();
+    let pushing = world.passing();
+    assert!(deployment.wait().await.unwrap().succeeded());
+    pushing.abort();
 }

@@ -17,7 +17,8 @@ pub(super) fn passed(state: &TaskState, rollout: &RolloutSpec) -> Option<Fact> {
         format!("{failed} of {all} hosts failed; the failure budget is passed by {limit}")
     } else if let Some(limit) = passed(budget.in_a_row, failures.in_a_row(), all) {
         let failed = failures.in_a_row();
-        format!("{failed} hosts failed in a row; the failure budget is passed by {limit}")
+        let hosts = if failed == 1 { "host" } else { "hosts" };
+        format!("{failed} {hosts} failed in a row; the failure budget is passed by {limit}")
     } else {
         let size = |batch: u32| state.batches.get(batch as usize).map_or(0, Vec::len);
         let mut batches = failures.by_batch();

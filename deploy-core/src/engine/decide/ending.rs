@@ -77,7 +77,8 @@ fn put_back(state: &TaskState, rollback: &Rollback) -> (Outcome, Option<Failure>
         return (Outcome::Cancelled, Some(cancelled(reason)));
     }
     let because = &rollback.failure.message;
-    let counts = format!("{left} of {} hosts were not put back, after: {because}", hosts().count());
+    let (all, were) = (hosts().count(), were(left));
+    let counts = format!("{left} of {all} hosts {were} not put back, after: {because}");
     if let Some(stopped) = overdue(state) {
         return (Outcome::Failed, Some(timed_out(stopped, &format!("({counts})"))));
     }
@@ -86,6 +87,10 @@ fn put_back(state: &TaskState, rollback: &Rollback) -> (Outcome, Option<Failure>
     let failure = failure.unwrap_or_else(|| rollback.failure.clone());
     let message = format!("{} ({counts})", failure.message);
     (Outcome::Failed, Some(Failure { message, ..failure }))
+}
+
+fn were(hosts: usize) -> &'static str {
+    if hosts == 1 { "was" } else { "were" }
 }
 
 fn is_back(result: &HostResult) -> bool {
@@ -119,7 +124,7 @@ pub(super) fn failed(state: &TaskState) -> Failure {
     let count = state.unsuccessful().filter(begun).count();
     let left = match of - state.ended() + state.unsuccessful().len() - count {
         0 => String::new(),
-        left => format!(", {left} were not started"),
+        left => format!(", {left} {} not started", were(left)),
     };
     let counts = format!("({count} of {of} hosts failed{left})");
     if let Some(stopped) = overdue(state) {

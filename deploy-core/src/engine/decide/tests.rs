@@ -11,7 +11,7 @@ use world::{Course, World, actor, request, worlds};
 use super::*;
 use crate::engine::batches::tests::target;
 use crate::engine::verbs::{self, Wish};
-use crate::model::{HostStatus, Outcome};
+use crate::model::{HostResult, HostStatus, Outcome, RollbackTarget};
 
 proptest! {
     #[test]
@@ -125,7 +125,7 @@ fn a_deployment_without_its_skipped_host_does_not_succeed() {
     assert_eq!(failure.code, crate::FailureCode::Skipped);
     assert_eq!(failure.message, "skipped: anna: because");
     let message = end.failure.unwrap().message;
-    assert!(message.ends_with("(0 of 2 hosts failed, 1 were not started)"), "{message}");
+    assert!(message.ends_with("(0 of 2 hosts failed, 1 was not started)"), "{message}");
 }
 
 #[test]
@@ -144,4 +144,28 @@ fn a_part_that_has_not_begun_is_taken_back_and_its_hosts_have_their_turn_again()
     let end = world.run();
     assert_eq!(end.outcome, Some(Outcome::Succeeded));
     assert_eq!(end.dispatches.len(), 2);
+}
+
+#[test]
+fn a_host_that_waits_to_be_done_again_is_put_back_where_it_may_serve_the_release() {
+    let budget = r#"{"total": {"at_least": 2}, "then": "wait"}"#;
+    let rollout = format!(r#"{{"batches": ["100%"], "max_parallel": 1, "failures": {budget}}}"#);
+    let course = Course { fails: vec![0, 0], ..Course::of(request(&rollout).rollout) };
+    let mut world = World::new(&course);
+    let hosts = [target(0).host, target(1).host];
+    for host in &hosts {
+        while world.state().in_flight().len() == 0 {
+            world.step();
+        }
+        let result = HostResult::new(host.clone(), HostStatus::Unknown);
+        world.record(Fact::HostFinished { result });
+    }
+    world.step();
+    assert!(world.state().paused.is_some());
+    world.record(Fact::Retried { by: actor(), hosts: hosts.to_vec() });
+    world.record(Fact::RollbackRequested { by: actor(), to: RollbackTarget::LastGood });
+    let next = world.decide();
+    let Next::Record(facts) = &next else { panic!("{next:?}") };
+    let [Fact::RollbackStarted { batches, .. }] = &facts[..] else { panic!("{facts:?}") };
+    assert_eq!(batches.concat(), hosts);
 }

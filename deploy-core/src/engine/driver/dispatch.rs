@@ -36,7 +36,12 @@ impl Driver {
         let (hosts, names) = (hosts[..places].to_vec(), names[..places].to_vec());
         let part = state.task.part(number);
         let fence = match &state.subject {
-            Subject::Deployment { .. } => self.parts.fences.next(self.parts.clock.now()),
+            Subject::Deployment { .. } => {
+                // Whoever handed out the parts before may have had a clock that is ahead.
+                let given = state.dispatches.iter().map(|part| part.fence).max();
+                given.into_iter().for_each(|fence| self.parts.fences.saw(fence));
+                self.parts.fences.next(self.parts.clock.now())
+            }
             Subject::Release { task } => task.fence,
         };
         let fact = Fact::Dispatched { task: part.clone(), hosts: names, fence };
@@ -52,7 +57,7 @@ impl Driver {
     }
 
     /// Gives back the places of hosts that are not being done any more.
-    fn give_back_places(&self) {
+    pub(super) fn give_back_places(&self) {
         let state = self.book.state();
         let being_done = |host: &HostName| {
             let host = state.host(host);

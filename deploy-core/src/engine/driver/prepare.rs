@@ -16,6 +16,9 @@ use crate::state::Subject;
 /// When a gate that could not be asked is asked again.
 const ASK_GATE_AGAIN: Duration = Duration::from_secs(30);
 
+/// How soon a gate is asked again at the earliest, whatever it says.
+const ASK_GATE_SOONEST: Duration = Duration::from_secs(1);
+
 /// How old the word that the same gates hold a deployment may become before it is said again.
 const SAY_AGAIN: Duration = Duration::from_secs(60 * 60);
 
@@ -139,6 +142,7 @@ impl Driver {
             Subject::Deployment { request, .. } => request.too_late_at(),
             Subject::Release { .. } => None,
         };
+        let until = until.max(self.parts.clock.now().plus(ASK_GATE_SOONEST));
         let until = too_late_at.map_or(until, |at| until.min(at));
         let known = state.hold.as_ref().is_some_and(|hold| {
             let later = hold.until.map(|before| until.since(before));

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::super::*;
 use super::world::{Course, World, actor, at, request};
 use crate::engine::batches::tests::target;
+use crate::engine::verbs::{self, Wish};
 use crate::event::BatchHold;
 use crate::failure::FailureCode;
-use crate::model::{Digests, HostStatus, Outcome};
+use crate::model::{Digests, HostResult, HostStatus, Outcome, RollbackTarget};
 
 fn course(rollout: &str, hosts: usize) -> Course {
     Course { fails: vec![0; hosts], ..Course::of(request(rollout).rollout) }
@@ -98,8 +99,91 @@ fn the_deadline_does_not_run_while_the_rollout_stands() {
 }
 
 #[test]
+fn what_comes_to_its_end_in_a_stand_is_not_waited_for_beyond_the_deadline() {
+    let course = course(r#"{"deadline": "1h", "canary": {"hosts": 1, "hold": "promote"}}"#, 2);
+    let enough = Fact::CancelRequested { reason: "enough".to_owned(), who: None };
+    let back = Fact::RollbackRequested { by: actor(), to: RollbackTarget::LastGood };
+    for last in [enough, back] {
+        let mut world = World::new(&course);
+        until(&mut world, "dispatched");
+        world.record(Fact::HostStarted { host: target(0).host });
+        world.record(Fact::Paused { by: actor() });
+        world.pass(Duration::from_secs(7_200));
+        world.record(last);
+        let deadline = world.state().deadline.unwrap();
+        assert!(
+            matches!(world.decide(), Next::Await { until: Some(until), .. } if until == deadline)
+        );
+        world.pass(Duration::from_secs(3_600));
+        assert_eq!(world.decide(), Next::Record(vec![Fact::DeadlinePassed]));
+        world.record(Fact::DeadlinePassed);
+        world.pass(OVERDUE);
+        assert!(!matches!(world.decide(), Next::Await { .. }), "it waits on");
+    }
+}
+
+#[test]
+fn a_failed_canary_that_was_done_again_is_held_as_one_that_has_not_failed() {
+    let rollout = r#"{"canary": {"hosts": 1, "hold": "10m"},
+        "failures": {"total": {"more_than": 1}}}"#;
+    let mut course = course(rollout, 2);
+    course.fails = vec![1, 0];
+    let mut world = World::new(&course);
+    until(&mut world, "batch_held");
+    let gap = world.state().gap.unwrap();
+    assert_eq!((gap.hold, gap.until), (BatchHold::FailedCanary, None));
+    world.record(Fact::Paused { by: actor() });
+    world.record(Fact::Retried { by: actor(), hosts: vec![target(0).host] });
+    assert!(!world.state().is_standing(), "a host is being done");
+    while world.state().gap.is_none() {
+        world.step();
+    }
+    let state = world.state();
+    let gap = state.gap.as_ref().unwrap();
+    assert_eq!((state.phase, gap.hold), (Phase::Held, BatchHold::Canary));
+    assert_eq!(gap.until, Some(gap.since.plus(Duration::from_secs(600))));
+    assert_eq!(world.run().outcome, Some(Outcome::Succeeded));
+}
+
+#[test]
+fn a_canary_is_promoted_once_it_is_held_and_not_before() {
+    let course = course(r#"{"canary": {"hosts": 1, "hold": "promote"}}"#, 2);
+    let mut world = World::new(&course);
+    until(&mut world, "batch_finished");
+    let promote = |world: &World| verbs::facts(&world.state(), &Wish::Promote, &actor());
+    assert!(promote(&world).is_err(), "it would be held nonetheless");
+    until(&mut world, "batch_held");
+    assert_eq!(promote(&world), Ok(vec![Fact::Promoted { by: actor() }]));
+    world.record(Fact::Promoted { by: actor() });
+    assert_eq!(promote(&world), Ok(Vec::new()));
+    world.step();
+    assert_eq!(promote(&world), Ok(Vec::new()), "the rest follows");
+}
+
+#[test]
+fn a_rollback_whose_hosts_are_done_again_is_rolling_back_still() {
+    let course = course(r#"{"batches": ["100%"]}"#, 1);
+    let mut world = World::new(&course);
+    until(&mut world, "host_finished");
+    world.record(Fact::RollbackRequested { by: actor(), to: RollbackTarget::LastGood });
+    world.step();
+    until(&mut world, "rollback_started");
+    while world.state().in_flight().len() == 0 {
+        world.step();
+    }
+    let failed = HostResult::new(target(0).host, HostStatus::Failed);
+    world.record(Fact::HostFinished { result: failed });
+    world.record(Fact::Paused { by: actor() });
+    for fact in verbs::facts(&world.state(), &Wish::RetryFailed, &actor()).unwrap() {
+        world.record(fact);
+    }
+    let state = world.state();
+    assert_eq!((state.phase, state.pending().len()), (Phase::RollingBack, 1));
+}
+
+#[test]
 fn more_time_is_given_once_and_none_is_taken_away() {
-    use crate::engine::verbs::{Wish, facts};
+    let facts = verbs::facts;
     let course = course(r#"{"deadline": "1h"}"#, 2);
     let mut world = World::new(&course);
     let far = at(i64::from(u32::MAX) * 1_000_000);

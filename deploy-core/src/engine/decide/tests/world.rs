@@ -190,7 +190,8 @@ impl World {
             }
             Next::Stand(None) => self.somebody_comes(&state),
             Next::Look(hosts) => {
-                let later: Vec<_> = hosts.iter().filter(|_| self.draw(16) == 0).collect();
+                let later: Vec<_> =
+                    hosts.iter().filter(|host| self.dies_late(&host.host)).collect();
                 for target in later {
                     let failure = Failure::new(FailureCode::Unhealthy, "it died");
                     let result =
@@ -228,12 +229,23 @@ impl World {
         self.record(fact);
     }
 
+    /// A host that is looked at dies now and then, and once at most.
+    fn dies_late(&mut self, host: &HostName) -> bool {
+        let died = |(_, fact): &(Timestamp, Fact)| match fact {
+            Fact::HostFailedLater { result } => result.host == *host,
+            _ => false,
+        };
+        self.draw(16) == 0 && !self.facts.iter().any(died)
+    }
+
     /// A host that is put back does, mostly.
     fn went_back(&mut self, host: &HostName) -> Fact {
         let failure = || Failure::new(FailureCode::ReleaseMissing, "there is none");
         let result = match self.draw(8) {
             0 => HostResult::failed(host.clone(), HostStatus::Failed, failure())
                 .with_serves(ReleaseId::new("d").unwrap()),
+            // It was not reached.
+            1 => HostResult::failed(host.clone(), HostStatus::Failed, failure()),
             _ => HostResult::new(host.clone(), HostStatus::RolledBack),
         };
         Fact::HostFinished { result }
