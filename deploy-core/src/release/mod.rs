@@ -36,9 +36,9 @@
 //!   [`Unknown`](crate::model::HostStatus::Unknown), and the same task again finds out.
 //! - **A release has its final path before its hooks run**, because hooks may write absolute paths.
 //!   Until it is complete, and durable, its mark says `unfinished`, and nothing switches to it.
-//! - **Four syncs are enough**: the lock with the fencing number and the first mark, before anything is
-//!   done; the release, whole, before the switch; the switch with the mark that says `complete`; the mark
-//!   that says `good` with the line of history. Marks and locks grow by lines, of which the last whole one
+//! - **It waits for the disk four times**: for the lock with the fencing number and the first mark, before anything
+//!   is done; for the release, whole, before the switch; for the switch with the mark that says `complete`;
+//!   for the mark that says `good` with the line of history. Marks and locks grow by lines, of which the last whole one
 //!   counts, so nothing has to be put in their place.
 //! - **Going back** runs the `after_switch` hooks of the request once more, in the release that is
 //!   current again and with `DEPLOY_ROLLBACK=1`, so that services start from it.
