@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_core::model::DeploymentId;
@@ -9,6 +10,7 @@ use deploy_core::{ControlNode, Sequence};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::{RwLock, oneshot};
 use tokio::task::JoinSet;
 
 use crate::caller;
@@ -19,13 +21,20 @@ use crate::socket::{self, LONGEST_LINE, Socket};
 /// How long a caller may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long those who have asked may still take to be answered when the bot ends.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// How many callers are served at once.
 const CALLERS: usize = 256;
+
+/// Who is being answered at the moment, followers aside: each holds it for reading.
+type Answering = Arc<RwLock<()>>;
 
 /// Answers until it is dropped; then the socket is gone, and who is still being answered is cut off.
 #[derive(Debug)]
 pub(crate) struct Server {
     serving: JoinSet<()>,
+    stop: oneshot::Sender<()>,
 }
 
 impl Server {
@@ -33,26 +42,31 @@ impl Server {
     pub(crate) fn start(directory: &Path, node: ControlNode) -> io::Result<Self> {
         let socket = Socket::bind(directory)?;
         let mut serving = JoinSet::new();
-        serving.spawn(serve(socket, node));
-        Ok(Self { serving })
+        let (stop, stopped) = oneshot::channel();
+        serving.spawn(serve(socket, node, stopped));
+        Ok(Self { serving, stop })
     }
 
-    /// The same, and ends when the socket is gone.
+    /// Answers those who have asked, cuts off those who follow, and ends when the socket is gone.
     pub(crate) async fn stop(mut self) {
-        self.serving.shutdown().await;
+        // It is heard also when it is dropped.
+        drop(self.stop);
+        self.serving.join_next().await;
     }
 }
 
-async fn serve(socket: Socket, node: ControlNode) {
+async fn serve(socket: Socket, node: ControlNode, mut stopped: oneshot::Receiver<()>) {
     let mut callers = JoinSet::new();
+    let answering = Answering::default();
     loop {
         tokio::select! {
+            _ = &mut stopped => break,
             accepted = socket.accept() => match accepted {
                 Ok(stream) if callers.len() < CALLERS => {
-                    let node = node.clone();
+                    let (node, answering) = (node.clone(), Arc::clone(&answering));
                     callers.spawn(async move {
                         // Who has hung up needs no answer.
-                        let _ = talk(stream, &node).await;
+                        let _ = talk(stream, &node, &answering).await;
                     });
                 }
                 // It asks again.
@@ -65,10 +79,14 @@ async fn serve(socket: Socket, node: ControlNode) {
             Some(_) = callers.join_next() => {}
         }
     }
+    drop(socket);
+    // Nobody hears that a store is closed while what was asked for is done.
+    let _nobody = tokio::time::timeout(GRACE, answering.write()).await;
+    callers.shutdown().await;
 }
 
 /// Answers one caller.
-async fn talk(stream: UnixStream, node: &ControlNode) -> io::Result<()> {
+async fn talk(stream: UnixStream, node: &ControlNode, answering: &Answering) -> io::Result<()> {
     let Some(uid) = socket::peer(&stream)? else { return Ok(()) };
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader.take(LONGEST_LINE));
@@ -77,8 +95,10 @@ async fn talk(stream: UnixStream, node: &ControlNode) -> io::Result<()> {
         return Ok(());
     };
     read?;
+    let asked = answering.read().await;
     let answer = match serde_json::from_str(&line) {
         Ok(Ask::Follow { deployment, after }) => {
+            drop(asked);
             return tokio::select! {
                 told = tell(&mut writer, node, deployment, after) => told,
                 // A caller that has asked says nothing more, and hangs up at some time.
