@@ -103,7 +103,8 @@ impl HttpVerifierBuilder {
     }
 
     /// Sets how long a server may stay silent in the middle: 30 s by default, because a server that
-    /// builds a package on demand needs some, and a dead one has no end.
+    /// builds a package on demand needs some, and a dead one has no end. In as much time it sends a
+    /// kilobyte a second at least.
     pub fn idle_timeout(mut self, idle: Duration) -> Self {
         self.limits.idle = idle;
         self
