@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use self::agent::Agent;
 pub use self::builder::HttpExecutorBuilder;
-use self::session::Session;
+use self::session::{Session, stopped};
 use crate::transport::Transport;
 
 /// Carries out release tasks through agents: gives the task, follows its events, builds the report.
@@ -112,7 +112,7 @@ impl Executor for HttpExecutor {
         };
         let _place = tokio::select! {
             biased;
-            () = cx.cancel.cancelled(), if cx.attempt == 1 => return Err(ExecuteError::Cancelled),
+            _ = stopped(&cx), if cx.attempt == 1 => return Err(ExecuteError::Cancelled),
             // The semaphore is never closed.
             place = places.acquire() => place,
         };

@@ -85,7 +85,10 @@
 //! - **Idle sessions stay open**: while no command runs in a session nothing of it is read, so a server that asks
 //!   for signs of life (`ClientAliveInterval`) closes it in time. The next command then says so, and
 //!   [`SessionError::retry`](deploy_core::SessionError::retry) to try a new session.
-//! - **`max_sessions`** counts sessions with hosts, not those with jump hosts, of which there is one each.
+//! - **Memory against a known host that turns on us**: libssh2 keeps messages that nobody asked for. Up to the proof
+//!   of its key a server may say 256 KiB; after that, one that floods us fills memory until the session is over.
+//! - **`max_sessions`** counts sessions with hosts, not those with jump hosts, of which there is one each, and
+//!   another for every host behind it that does not answer.
 
 mod address;
 mod algorithms;

@@ -22,17 +22,39 @@ pub(crate) struct Route {
 #[derive(Debug)]
 struct Jump {
     login: Login,
-    link: Mutex<Weak<Link>>,
+    last: Mutex<Last>,
+}
+
+/// What came of the last try to open a session with a jump host.
+#[derive(Debug, Default)]
+struct Last {
+    link: Weak<Link>,
+    failed: Option<(Instant, Fault)>,
 }
 
 impl Route {
     pub(crate) fn new(jumps: Vec<Login>, limits: Limits) -> Self {
-        let jump = |login| Jump { login, link: Mutex::new(Weak::new()) };
+        let jump = |login| Jump { login, last: Mutex::default() };
         Self { jumps: jumps.into_iter().map(jump).collect(), limits }
     }
 
     /// Opens a session with a host, by the deadline.
     pub(crate) async fn open(
+        &self,
+        deadline: Option<Instant>,
+        login: &Login,
+        session: Arc<OwnedSemaphorePermit>,
+    ) -> Result<Link, Fault> {
+        loop {
+            match self.walk(deadline, login, Arc::clone(&session)).await {
+                // Over another session with that jump host.
+                Err(Fault::HeldUp) => {}
+                walked => return walked,
+            }
+        }
+    }
+
+    async fn walk(
         &self,
         deadline: Option<Instant>,
         login: &Login,
@@ -46,20 +68,39 @@ impl Route {
         self.dial(deadline, login, through, Some(session)).await
     }
 
-    /// The session with a jump host. One is opened at a time, and the others wait for it.
+    /// The session with a jump host. One is opened at a time, and what comes of it is for all who wait.
     async fn through(
         &self,
         deadline: Option<Instant>,
         jump: &Jump,
         before: Option<Arc<Link>>,
     ) -> Result<Arc<Link>, Fault> {
-        let mut known = jump.link.lock().await;
-        if let Some(link) = known.upgrade().filter(|link| !link.is_over()) {
+        let asked = Instant::now();
+        let mut last = jump.last.lock().await;
+        let usable = |link: &Arc<Link>| !link.is_over() && !link.is_held_up();
+        if let Some(link) = last.link.upgrade().filter(usable) {
             return Ok(link);
         }
-        let link = Arc::new(self.dial(deadline, &jump.login, before, None).await?);
-        *known = Arc::downgrade(&link);
-        Ok(link)
+        if let Some((when, fault)) = &last.failed
+            && *when >= asked
+        {
+            return Err(fault.again());
+        }
+        match self.dial(deadline, &jump.login, before, None).await {
+            Ok(link) => {
+                let link = Arc::new(link);
+                *last = Last { link: Arc::downgrade(&link), failed: None };
+                Ok(link)
+            }
+            Err(fault) => {
+                let now = Instant::now();
+                // The others may have more time.
+                if deadline.is_none_or(|deadline| now < deadline) {
+                    last.failed = Some((now, fault.again()));
+                }
+                Err(fault)
+            }
+        }
     }
 
     /// Opens a session, with fewer ciphers at a second try if the server knows no strict key exchange.

@@ -11,6 +11,7 @@ mod opening;
 mod signal;
 mod socket;
 mod tunnel;
+mod turns;
 mod waker;
 mod worker;
 
@@ -38,6 +39,7 @@ use crate::host_keys::HostKeys;
 use crate::limits::Liveness;
 use crate::wire::Wire;
 use tunnel::TunnelOrder;
+use turns::Turns;
 use worker::Worker;
 
 /// The stack of a session's thread. libssh2 and OpenSSL stay below 100 KiB.
@@ -59,15 +61,19 @@ pub(crate) struct Link {
     waker: Arc<Waker>,
     socket: Arc<OwnedFd>,
     next: AtomicU64,
+    /// Who opens a way through it.
+    turns: Turns,
     /// What it goes through, which lives as long as it does.
     through: Option<Arc<Self>>,
 }
 
 impl Link {
-    /// Opens a way to a host that this one reaches: a stream that does not block.
+    /// Opens a way to a host that this one reaches: a stream that does not block. It is
+    /// [`Fault::HeldUp`] when another way is not answered for.
     ///
     /// Cancel safety: dropping the future closes the way.
     pub(crate) async fn tunnel(&self, to: &Address, time: Duration) -> Result<UnixStream, Fault> {
+        let turn = self.turns.take().await.ok_or(Fault::HeldUp)?;
         let (ours, stream) = UnixStream::pair().map_err(Fault::broken)?;
         ours.set_nonblocking(true).map_err(Fault::broken)?;
         stream.set_nonblocking(true).map_err(Fault::broken)?;
@@ -76,11 +82,14 @@ impl Link {
         if !self.order(Order::Tunnel(TunnelOrder { host, port, stream, opened: said })) {
             return Err(Fault::broken("the session with it is over"));
         }
-        match tokio::time::timeout(time, opened).await {
-            Ok(Ok(Ok(()))) => Ok(ours),
-            Ok(Ok(Err(why))) => Err(Fault::broken(why)),
-            Ok(Err(_)) => Err(Fault::broken("the session with it is over")),
-            Err(_) => Err(Fault::TimedOut),
+        let Ok(said) = tokio::time::timeout(time, opened).await else {
+            return Err(Fault::TimedOut);
+        };
+        turn.answered();
+        match said {
+            Ok(Ok(())) => Ok(ours),
+            Ok(Err(why)) => Err(Fault::broken(why)),
+            Err(_) => Err(Fault::broken("the session with it is over")),
         }
     }
 
@@ -93,6 +102,11 @@ impl Link {
     /// Whether its thread has ended.
     pub(crate) fn is_over(&self) -> bool {
         Arc::strong_count(&self.waker) == 1
+    }
+
+    /// Whether a way through it is not answered for, so that no other can be opened.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.turns.are_held_up()
     }
 
     /// A number for the next command.
@@ -164,6 +178,7 @@ pub(crate) async fn open(
         waker: Arc::clone(&waker),
         socket: Arc::clone(&socket),
         next: AtomicU64::new(0),
+        turns: Turns::default(),
         through: None,
     };
     std::thread::Builder::new()

@@ -239,7 +239,7 @@ async fn cancel_until_taken(agent: &Agent, reason: &str, patience: Patience) {
 }
 
 /// Waits until the work is to stop, and gives the reason.
-async fn stopped(cx: &Context) -> String {
+pub(super) async fn stopped(cx: &Context) -> String {
     let deadline = async {
         match cx.deadline {
             Some(deadline) => tokio::time::sleep_until(deadline.into()).await,

@@ -46,7 +46,14 @@ fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
     match address.segments() {
         [0xfe80..=0xfebf, ..] => return Some("a link-local address"),
         [0xff00..=0xffff, ..] => return Some("a multicast address"),
-        [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254] => return Some(METADATA),
+        // Amazon, which has credentials at more than one address, Google Cloud, Oracle Cloud, Scaleway,
+        // Linode, Alibaba Cloud.
+        [0xfd00, 0x0ec2, ..]
+        | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254]
+        | [0xfd00, 0x00c1, 0, 0, 0, 0, 0xa9fe, 0xa9fe]
+        | [0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x0042]
+        | [0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1]
+        | [0xfd00, 0x0100, 0, 0, 0, 0, 0x0100, 0x0200] => return Some(METADATA),
         _ => {}
     }
     carried(address).and_then(special_v4)
@@ -97,6 +104,12 @@ mod tests {
             "febf::1",
             "ff02::1",
             "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:42::42",
+            "fd00:a9fe:a9fe::1",
+            "fd00:100::100:200",
             "::ffff:127.0.0.1",
             "::ffff:0:127.0.0.1",
             "::127.0.0.1",
@@ -118,6 +131,7 @@ mod tests {
             "100.64.0.1",
             "93.184.216.34",
             "fd12::1",
+            "fd20:ce::1",
             "2606:2800:220:1::1",
             "::ffff:10.0.0.1",
             "64:ff9b::10.0.0.1",

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, LOCATION};
 use axum::http::{HeaderValue, Request, Response, StatusCode};
 use deploy_core::model::{ReleaseTask, TaskId};
-use deploy_core::{Accepted, AgentNode, Format, ParseError, Sequence};
+use deploy_core::{Accepted, AgentNode, Format, ParseError, Phase, Sequence};
 use serde_json::json;
 
 use super::body;
@@ -97,8 +97,18 @@ impl Handlers {
             }
         };
         let known = self.node.status(&id).await;
-        known.map_err(|error| node_error(&error))?;
-        let mut response = Response::new(Body::new(EventBody::new(self.node.events(&id, after))));
+        let known = known.map_err(|error| node_error(&error))?;
+        // Such events were seen in another journal, and the rest of theirs never comes.
+        if after > known.last {
+            return Err(Problem::new(ProblemKind::UnknownTask)
+                .with_detail("no event of this number is known of the task"));
+        }
+        let body = if after == known.last && known.phase == Phase::Finished {
+            Body::empty()
+        } else {
+            Body::new(EventBody::new(self.node.events(&id, after)))
+        };
+        let mut response = Response::new(body);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

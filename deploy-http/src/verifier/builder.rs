@@ -67,7 +67,7 @@ impl HttpVerifierBuilder {
     }
 
     /// Sends a bearer token to one host and port, such as `packages.internal:443`, and to no other,
-    /// also not after a redirect.
+    /// also not after a redirect. To port 443 it goes over https alone; to others, as their address says.
     pub fn bearer_for(mut self, authority: impl Into<String>, token: Secret) -> Self {
         self.credentials.push((authority.into(), token));
         self
@@ -103,7 +103,8 @@ impl HttpVerifierBuilder {
     }
 
     /// Sets how long a server may stay silent in the middle: 30 s by default, because a server that
-    /// builds a package on demand needs some, and a dead one has no end.
+    /// builds a package on demand needs some, and a dead one has no end. In as much time it sends a
+    /// kilobyte a second at least.
     pub fn idle_timeout(mut self, idle: Duration) -> Self {
         self.limits.idle = idle;
         self

@@ -12,7 +12,7 @@ use crate::backoff::Backoff;
 
 use std::fs::File;
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -23,6 +23,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How many further bytes count as progress. A server that sends less before each break would keep
 /// us busy for ever.
 const PROGRESS: u64 = 1024 * 1024;
+
+/// How many bytes a second a server sends at least, over the time for which it may stay silent. One that
+/// dribbles would keep us busy for ever.
+const SLOWEST: u128 = 1024;
 
 /// A download on its way.
 #[derive(Debug)]
@@ -130,14 +134,25 @@ impl<'a> Download<'a> {
 
     async fn take_all(&mut self, mut answer: Answer) -> Result<(), Trouble> {
         let idle = self.verifier.limits.idle;
+        let least = idle.as_millis() * SLOWEST / 1000;
+        let (mut waited, mut came) = (Duration::ZERO, 0);
         loop {
+            let asked = Instant::now();
             let chunk = tokio::time::timeout(idle, answer.response.chunk()).await;
             let chunk = chunk
                 .map_err(|_| Trouble::passing("the server fell silent in the middle"))?
                 .map_err(|error| Trouble::of_request(&self.shown, error))?;
             let Some(chunk) = chunk else {
-                return Ok(());
+                return self.check_end(answer.total);
             };
+            waited += asked.elapsed();
+            came += chunk.len() as u128;
+            if waited >= idle {
+                if came < least {
+                    return Err(Trouble::passing("the server sends next to nothing"));
+                }
+                (waited, came) = (Duration::ZERO, 0);
+            }
             self.take(chunk).await.map_err(Trouble::Final)?;
         }
     }
@@ -160,6 +175,15 @@ impl<'a> Download<'a> {
         check_size(self.source, &self.shown, limit, total).map_err(Trouble::Final)?;
         match self.source.size {
             Some(size) if total < size => Err(Trouble::Final(wrong_size(&self.shown, size, total))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Servers may send less than the part that they were asked for.
+    fn check_end(&self, total: Option<u64>) -> Result<(), Trouble> {
+        let reached = self.spool.as_ref().map_or(0, Spool::size);
+        match total {
+            Some(total) if reached < total => Err(Trouble::passing("the server sent a part of it")),
             _ => Ok(()),
         }
     }

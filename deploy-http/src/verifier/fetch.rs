@@ -100,7 +100,9 @@ impl Inner {
         let client = self.transport.client(url);
         let client = client.map_err(|reason| Trouble::refused(shown, reason.to_string()))?;
         let mut headers = HeaderMap::new();
-        if let Some(token) = Authority::of(url).and_then(|to| self.credentials.get(&to)) {
+        if takes_tokens(url)
+            && let Some(token) = Authority::of(url).and_then(|to| self.credentials.get(&to))
+        {
             headers.insert(AUTHORIZATION, token.clone());
         }
         if let Some(resume) = resume {
@@ -115,6 +117,12 @@ impl Inner {
             .map_err(|_| Trouble::passing("the server did not answer in time"))?
             .map_err(|error| Trouble::of_request(shown, error))
     }
+}
+
+/// Whether a token may go there. Whoever asks for http at the port of https, or redirects to it, wants to
+/// see the token on the way.
+fn takes_tokens(url: &Url) -> bool {
+    url.scheme() == "https" || url.port_or_known_default() != Some(443)
 }
 
 /// Where an answer redirects to, if it does.
@@ -197,6 +205,13 @@ mod tests {
         for weak in ["W/\"a1\"", "a1", "\"\"", "\""] {
             assert!(!etag(weak), "{weak}");
         }
+    }
+
+    #[test]
+    fn no_token_goes_in_the_clear_to_the_port_of_https() {
+        let takes = |url: &str| takes_tokens(&Url::parse(url).unwrap());
+        assert!(takes("https://h/a") && takes("http://h/a") && takes("http://h:8443/a"));
+        assert!(!takes("http://h:443/a"));
     }
 
     #[test]

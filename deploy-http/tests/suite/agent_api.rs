@@ -263,13 +263,14 @@ async fn the_events_of_a_task_come_in_order_up_to_its_end_and_again_from_any_of_
     assert_eq!(all.last().unwrap().1, "finished");
     let numbers: Vec<u64> = all.iter().map(|(id, _)| *id).collect();
     assert_eq!(numbers, (1..=all.len() as u64).collect::<Vec<_>>());
-    for last in 0..all.len() {
+    for last in 0..=all.len() {
         let again = Request::new("GET", "/v1/tasks/t-1/events").token(READ);
         let again = again.header("last-event-id", &last.to_string()).send(address).await;
         assert_eq!(messages(&again.body), all[last..]);
     }
     for (path, last, status) in [
         ("/v1/tasks/t-2/events", "0", 404),
+        ("/v1/tasks/t-1/events", "1000", 404),
         ("/v1/tasks/t-1/events", "x", 400),
         ("/v1/tasks/t-1/events", "-1", 400),
     ] {

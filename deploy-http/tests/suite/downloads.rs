@@ -204,6 +204,26 @@ async fn a_part_that_was_not_asked_for_makes_it_start_over() {
 }
 
 #[tokio::test]
+async fn a_part_that_is_shorter_than_was_asked_for_is_taken_as_far_as_it_goes() {
+    let package = bytes(100_000);
+    let served = package.clone();
+    let server = Server::start(move |number, request| match number {
+        0 => part(&served, ETAG, request).cut(30_000),
+        1 => {
+            let extra = format!("{ETAG}content-range: bytes 30000-59999/100000\r\n");
+            Reply::with("206 Partial Content", &extra, &served[30_000..60_000])
+        }
+        _ => part(&served, ETAG, request),
+    })
+    .await;
+    let cache = tempfile::tempdir().unwrap();
+    let verifier = verifier(cache.path()).build().unwrap();
+    let found = verifier.verify(context(), source(&server.url("/a"), &package));
+    assert_eq!(content(&found.await.unwrap().file), package);
+    assert_eq!(header(&server.requests()[2], "range"), Some("bytes=60000-"));
+}
+
+#[tokio::test]
 async fn a_server_that_recovers_is_waited_for() {
     for passing in [
         "500 Internal Server Error",
@@ -291,6 +311,17 @@ async fn a_silent_server_is_given_up() {
         let error = verifier.verify(context(), source).await.unwrap_err();
         assert!(matches!(error, VerifyError::Unreachable { .. }), "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_dribbles_is_given_up() {
+    let dribbling = || Reply::ok(&bytes(100_000)).dripping(Duration::from_millis(5));
+    let server = Server::start(move |_, _| dribbling()).await;
+    let cache = tempfile::tempdir().unwrap();
+    let verifier = verifier(cache.path()).idle_timeout(Duration::from_secs(1)).tries(1);
+    let source = source(&server.url("/a"), &bytes(100_000));
+    let error = verifier.build().unwrap().verify(context(), source).await.unwrap_err();
+    assert!(matches!(error, VerifyError::Unreachable { .. }), "{error:?}");
 }
 
 #[tokio::test]

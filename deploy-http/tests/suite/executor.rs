@@ -516,4 +516,8 @@ async fn no_more_tasks_are_followed_at_once_than_an_agent_serves() {
     }
     // A task is given before it is followed, so one that was followed too many would show here.
     assert_eq!(count("POST "), 48);
+    // Whoever waits for a turn does not wait beyond the deadline.
+    let cx = context().with_deadline(Instant::now());
+    let late = executor.execute(cx, task("late", &endpoint(server.address), 1)).await;
+    assert!(matches!(late, Err(ExecuteError::Cancelled)), "{late:?}");
 }

@@ -77,6 +77,12 @@ pub enum SshFaultKind {
         /// Where.
         at: String,
     },
+    /// A host to go through is reached through itself.
+    #[error("the ssh config goes through {at} again and again: ProxyJump none for it")]
+    JumpCircle {
+        /// The host to go through.
+        at: String,
+    },
     /// Nothing says how to log in.
     #[error("no way to log in is set: identity or password_file in [ssh], or an ssh-agent")]
     NoAuth,

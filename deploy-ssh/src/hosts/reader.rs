@@ -15,6 +15,9 @@ use super::shared::{Shared, check_keys, known_hosts};
 use crate::known_hosts::{KnownHosts, SSH_PORT};
 use crate::ssh_config::{ConfiguredJump, HostSettings, SshConfig};
 
+/// How often a host to go through may have one of its own: more is a circle.
+const DEEPEST: usize = 16;
+
 /// How a host will be reached.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -72,12 +75,31 @@ impl<'a> Reader<'a> {
 
     /// The hosts to go through: those that the ssh config has for the host, or else the inventory's.
     fn jumps(&mut self, host: &HostName, said: &HostSettings) -> Option<Vec<Jump>> {
-        let found: Vec<_> = match &said.jumps {
-            Some(jumps) => jumps.iter().map(|jump| self.configured(host, jump)).collect(),
+        match &said.jumps {
+            Some(jumps) => self.way(host, jumps, 0),
             None => self.shared.settings.jumps.iter().map(|jump| self.plain(jump)).collect(),
-        };
+        }
+    }
+
+    /// Hosts to go through of the ssh config. As in ssh(1), the first of them may have others of its own.
+    fn way(
+        &mut self,
+        host: &HostName,
+        jumps: &[ConfiguredJump],
+        depth: usize,
+    ) -> Option<Vec<Jump>> {
+        let Some(first) = jumps.first() else { return Some(Vec::new()) };
+        if depth == DEEPEST {
+            let at = first.host.clone();
+            self.faults.add(Some(host), SshFaultKind::JumpCircle { at });
+            return None;
+        }
+        let found: Vec<_> = jumps.iter().map(|jump| self.configured(host, jump)).collect();
+        let before = self.said(host, &first.host)?.jumps.unwrap_or_default();
+        let mut way = self.way(host, &before, depth + 1)?;
         // The faults of all of them are told.
-        found.into_iter().collect()
+        way.extend(found.into_iter().collect::<Option<Vec<_>>>()?);
+        Some(way)
     }
 
     /// A host to go through of the inventory's table. The ssh config says nothing of it.

@@ -17,6 +17,8 @@ pub(crate) enum Fault {
     /// The host does not keep to strict key exchange, and what was agreed on needs it.
     NotStrict,
     TimedOut,
+    /// The session with a jump host waits for another host that does not answer.
+    HeldUp,
 }
 
 /// A jump host could not be reached, or does not reach further.
@@ -34,6 +36,25 @@ impl Fault {
 
     pub(crate) fn errno(error: rustix::io::Errno) -> Self {
         Self::broken(io::Error::from(error))
+    }
+
+    /// The same, for somebody else who waited for what failed.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Broken(error) => {
+                let mut texts = vec![error.to_string()];
+                let mut cause = error.source();
+                while let Some(error) = cause {
+                    texts.push(error.to_string());
+                    cause = error.source();
+                }
+                Self::broken(texts.join(": "))
+            }
+            Self::Rejected(reason) => Self::Rejected(reason.clone()),
+            Self::NotStrict => Self::NotStrict,
+            Self::TimedOut => Self::TimedOut,
+            Self::HeldUp => Self::HeldUp,
+        }
     }
 
     /// It was met at a jump host.
@@ -58,7 +79,7 @@ impl Fault {
                 let reason = "it offers no algorithms that are safe without strict key exchange";
                 ConnectError::Rejected { endpoint, reason: reason.to_owned() }
             }
-            Self::TimedOut => ConnectError::TimedOut { endpoint },
+            Self::TimedOut | Self::HeldUp => ConnectError::TimedOut { endpoint },
         }
     }
 }

@@ -3,6 +3,10 @@
 /// The most that may stand before the banner, in bytes: RFC 4253 allows lines of text there.
 const LONGEST_PROLOGUE: usize = 16 * 1024;
 
+/// The longest line there, in bytes. libssh2 takes what follows the first 8192 for another line, and who
+/// could make the two of us see different greetings could make a server look strict.
+const LONGEST_LINE: usize = 4096;
+
 /// The largest packet that libssh2 takes, in bytes.
 const LARGEST_PACKET: usize = 40_000;
 
@@ -52,11 +56,12 @@ fn first_list(bytes: &[u8]) -> Option<&[u8]> {
     bytes.get(4..)?.get(..length)
 }
 
-/// Where the line ends that begins with `SSH-`.
+/// Where the line ends that begins with `SSH-`. Lines are told apart as libssh2 does it.
 fn banner_end(bytes: &[u8]) -> Result<Option<usize>, NoGreeting> {
     let mut from = 0;
     while let Some(length) = bytes[from..].iter().position(|&byte| byte == b'\n') {
-        let line = &bytes[from..from + length];
+        let line = without_returns(&bytes[from..from + length]);
+        check_line(line)?;
         from += length + 1;
         if line.starts_with(b"SSH-") {
             return Ok(Some(from));
@@ -68,7 +73,21 @@ fn banner_end(bytes: &[u8]) -> Result<Option<usize>, NoGreeting> {
     if bytes.len() > LONGEST_PROLOGUE {
         return Err(NoGreeting("it never says which version it speaks"));
     }
+    check_line(without_returns(&bytes[from..]))?;
     Ok(None)
+}
+
+/// A line without the carriage returns in front, which libssh2 passes over.
+fn without_returns(line: &[u8]) -> &[u8] {
+    let returns = line.iter().take_while(|&&byte| byte == b'\r').count();
+    &line[returns..]
+}
+
+fn check_line(line: &[u8]) -> Result<(), NoGreeting> {
+    if line.len() > LONGEST_LINE || line.contains(&0) {
+        return Err(NoGreeting("what it says first is no text of lines"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -103,6 +122,16 @@ mod tests {
         for lists in ["", "curve25519-sha256", "kex-strict-s-v00@openssh.com.x", "kex-strict-c-v00"]
         {
             assert_eq!(read(&greeting(lists)).unwrap().map(|it| it.strict), Some(false), "{lists}");
+        }
+    }
+
+    #[test]
+    fn lines_are_told_apart_as_libssh2_does_it() {
+        let whole = greeting("kex-strict-s-v00@openssh.com");
+        let more = [b"\r\r\n\r", &whole[b"hello\r\n".len()..]].concat();
+        assert_eq!(read(&more).unwrap().map(|it| it.length), Some(more.len()));
+        for before in [[b'x'; 8192].as_slice(), b"x\0"] {
+            assert!(read(&[before, &whole].concat()).is_err());
         }
     }
 

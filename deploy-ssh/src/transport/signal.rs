@@ -53,7 +53,7 @@ impl Kill {
                     Some(_) => (Phase::Waiting(channel), Progress::Moved),
                 })
             }
-            Phase::Waiting(mut channel) => match ready(channel.read(Output::Stdout, buffer)) {
+            Phase::Waiting(mut channel) => match drain(&mut channel, wire, buffer) {
                 Ok(None) => Ok((Phase::Waiting(channel), Progress::Waits)),
                 Ok(Some(0)) => Ok((Phase::Closing(channel), Progress::Moved)),
                 Ok(Some(_)) => Ok((Phase::Waiting(channel), Progress::Moved)),
@@ -79,5 +79,19 @@ impl Kill {
             return Ok(Some(0));
         }
         Ok(ready(channel.write(&self.input[from..]))?.map(|written| from + written))
+    }
+}
+
+/// Reads what the command says, which nobody wants to hear: what is left unread hides its end.
+fn drain(
+    channel: &mut WireChannel,
+    wire: &Wire,
+    buffer: &mut [u8],
+) -> Result<Option<usize>, WireError> {
+    match ready(channel.read(Output::Stderr, buffer))? {
+        // The same call has to be made again.
+        None if wire.waits_to_write() => Ok(None),
+        None | Some(0) => ready(channel.read(Output::Stdout, buffer)),
+        said => Ok(said),
     }
 }

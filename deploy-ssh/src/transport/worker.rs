@@ -1,10 +1,12 @@
 //! The loop of a session's thread: everything that can go on goes on, then it waits for all at once.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use super::command::{Command, CommandOrder};
 use super::job::{Job, Progress};
@@ -81,7 +83,11 @@ impl Worker {
             self.send_signals();
             let stepped = self.step_all(&mut buffer);
             let waited = match stepped {
-                Ok(true) => continue,
+                Ok(true) => {
+                    // Nothing moves for long to and from a host that is silent.
+                    self.heard = Instant::now();
+                    continue;
+                }
                 Ok(false) => self.wait(),
                 Err(why) => Err(why),
             };
@@ -187,7 +193,12 @@ impl Worker {
             }
             time = time.min(self.liveness.silent_for - silent);
             if self.sending.is_none() {
-                let next = self.wire.keepalive().map_err(|error| error.to_string())?;
+                let mut next = Duration::ZERO;
+                // A question that cannot go out at once would stay in the way of all that is said later:
+                // libssh2 does not take it up again.
+                if has_room(&self.wire).map_err(|error| error.to_string())? {
+                    next = self.wire.keepalive().map_err(|error| error.to_string())?;
+                }
                 time = time.min(next.max(Duration::from_secs(1)));
             }
         }
@@ -206,7 +217,7 @@ impl Worker {
         }
         let time = Timespec::try_from(time).map_err(|error| error.to_string())?;
         match poll(&mut fds, Some(&time)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.to_string()),
         }
         let (host, woken) = (fds[0].revents(), fds[1].revents());
@@ -223,5 +234,38 @@ impl Worker {
             self.heard = Instant::now();
         }
         Ok(())
+    }
+}
+
+/// Whether a stream takes something at once: the system says so when there is room for much more than
+/// a packet of some bytes.
+fn has_room(stream: impl AsFd) -> Result<bool, Errno> {
+    let mut fds = [PollFd::new(&stream, PollFlags::OUT)];
+    match poll(&mut fds, Some(&Timespec::default())) {
+        Ok(_) => Ok(fds[0].revents().contains(PollFlags::OUT)),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_that_is_full_has_no_room() {
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        assert!(has_room(&ours).unwrap());
+        let mut written = 0;
+        while let Ok(more) = ours.write(&[0; 1000]) {
+            written += more;
+        }
+        assert!(!has_room(&ours).unwrap());
+        theirs.read_exact(&mut vec![0; written]).unwrap();
+        assert!(has_room(&ours).unwrap());
     }
 }

@@ -146,6 +146,36 @@ async fn nothing_that_a_server_says_before_it_has_proved_who_it_is_does_harm() {
 }
 
 #[tokio::test]
+async fn what_a_server_says_that_nobody_asked_for_is_bounded_before_it_has_proved_who_it_is() {
+    let string =
+        |text: &str| [&u32::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat();
+    let packet = |payload: &[u8]| {
+        let padding = 4 + (8 - (payload.len() + 9) % 8) % 8;
+        let length = u32::try_from(1 + payload.len() + padding).unwrap();
+        let head = [&length.to_be_bytes()[..], &[u8::try_from(padding).unwrap()]].concat();
+        [&head[..], payload, &vec![0; padding]].concat()
+    };
+    // It knows no strict key exchange, by which libssh2 would break off.
+    let lists = ["curve25519-sha256", "ssh-ed25519", "aes128-ctr", "aes128-ctr"].map(string);
+    let more = ["hmac-sha2-256", "hmac-sha2-256", "none", "none", "", ""].map(string);
+    let offer = [&[20; 17][..], &lists.concat(), &more.concat(), &[0; 5]].concat();
+    let greeting = [&b"SSH-2.0-x\r\n"[..], &packet(&offer)].concat();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = Endpoint::new(&format!("ssh://u@{}", listener.local_addr().unwrap())).unwrap();
+    let flooding = std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        stream.write_all(&greeting).unwrap();
+        // A type of message that nobody knows.
+        let unasked = packet(&[200; 30_000]);
+        while stream.write_all(&unasked).is_ok() {}
+    });
+    let connector = builder().login_timeout(Duration::from_secs(1000)).build().unwrap();
+    let error = connector.open(&context(), &endpoint).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
+    flooding.join().unwrap();
+}
+
+#[tokio::test]
 async fn a_port_where_nobody_listens_is_unreachable_after_its_retries() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let endpoint = Endpoint::new(&format!("ssh://u@{free}")).unwrap();

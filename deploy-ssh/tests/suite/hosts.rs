@@ -104,6 +104,29 @@ async fn jump_hosts_of_the_table_log_in_as_the_table_says() {
     assert_eq!(sshd.connections(), 2);
 }
 
+#[tokio::test]
+async fn a_jump_host_of_an_ssh_config_is_reached_as_the_config_says_of_it() {
+    let sshd = Sshd::start();
+    let key = fs::read_to_string(sshd.path("host.pub")).unwrap();
+    let port = sshd.address.port();
+    fs::write(sshd.path("known"), format!("[127.0.0.1]:{port} {key}")).unwrap();
+    let config = |more: &str| {
+        let all = format!("HostName 127.0.0.1\nPort {port}\nUser root\n");
+        fs::write(sshd.path("ssh_config"), format!("{more}\nHost *\n{all}")).unwrap();
+    };
+    let table = "[ssh]\nidentity = \"client\"\nknown_hosts = \"known\"\nconfig = \"ssh_config\"\n";
+    let inventory = inventory(sshd.directory.path(), &[("web-1", "ssh://web-1")], table);
+    let options = SshOptions::new().with_local_user(somebody());
+    config("Host web-*\nProxyJump near\nHost near\nProxyJump far");
+    let hosts = SshHosts::of(&inventory, &options).unwrap();
+    hosts.connect(context(), target(&inventory, "web-1")).await.unwrap();
+    assert_eq!(sshd.connections(), 3);
+    config("Host *\nProxyJump near");
+    let found = faults(SshHosts::of(&inventory, &options));
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].starts_with("web-1: the ssh config goes through near again"), "{found:#?}");
+}
+
 #[test]
 fn everything_that_is_wrong_is_told_at_once_with_the_host_that_it_is_about() {
     let directory = TempDir::new().unwrap();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use deploy_core::model::Endpoint;
-use deploy_core::{ConnectError, Exit, Secret};
+use deploy_core::{CommandIo, ConnectError, Exit, PipeReader, Secret, Session as _, pipe};
 use deploy_ssh::{Auth, Fingerprint, HostKeys, SshConnector, SshConnectorBuilder};
 use tempfile::TempDir;
 
@@ -156,4 +156,26 @@ async fn the_end_is_proved_by_the_host_itself() {
         assert_eq!(server.exit_of("exit 5").await, Ok(Exit::Exited(5)), "{mode}");
         assert_eq!(server.exit_of("exit 0").await, Ok(Exit::Exited(0)), "{mode}");
     }
+}
+
+#[tokio::test]
+async fn a_signal_is_over_also_when_its_command_complains() {
+    // It tells each channel that we close, and the end of the connection.
+    let mut server = Scripted::start("noisy-kill");
+    let auth = Auth::password(Secret::new("right"));
+    let session = server.builder().auth(auth).build().unwrap();
+    let session = session.open(&context(), &server.endpoint).await.unwrap();
+    let ((stdout, mut said), (stderr, _errors)) = (pipe(1), pipe(1));
+    let io = CommandIo::new(PipeReader::empty(), stdout, stderr);
+    tokio::select! {
+        exit = session.run(context(), "echo up; exec sleep 1000".to_owned(), io) => panic!("{exit:?}"),
+        up = said.read() => assert_eq!(up.unwrap(), b"up\n"),
+    }
+    drop(session);
+    // The first connection was given up, as this server knows no strict key exchange.
+    let mut lines = server.said.by_ref().lines().map(Result::unwrap);
+    assert_eq!(lines.next().unwrap(), "over");
+    let mut closed: Vec<String> = lines.take_while(|line| line != "over").collect();
+    closed.sort();
+    assert_eq!(closed, ["closed 0", "closed 1"]);
 }

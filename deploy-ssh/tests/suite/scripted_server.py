@@ -69,6 +69,8 @@ def execute(channel, command):
         channel.send_exit_status(0)
         channel.close()
         return
+    if mode == "noisy-kill" and b"kill -" in command:
+        command = b"echo noise >&2; " + command
     process = subprocess.Popen(
         command, shell=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True)
@@ -116,8 +118,24 @@ if mode == "says-nothing":
     paramiko.auth_handler.AuthHandler._generate_key_from_request = tell_algorithm
 
 
+def tell_close(channel, message, takes=paramiko.Channel._handle_close):
+    print("closed", channel.chanid, flush=True)
+    return takes(channel, message)
+
+
+if mode == "noisy-kill":
+    paramiko.Transport._channel_handler_table[paramiko.common.MSG_CHANNEL_CLOSE] = tell_close
+
+
+class TellsEnd(paramiko.Transport):
+    def run(self):
+        super().run()
+        print("over", flush=True)
+
+
 def serve(connection):
-    transport = (SaysNothing if mode == "says-nothing" else paramiko.Transport)(connection)
+    kinds = {"says-nothing": SaysNothing, "noisy-kill": TellsEnd}
+    transport = kinds.get(mode, paramiko.Transport)(connection)
     options = transport.get_security_options()
     if mode == "only-etm":
         options.digests = ["hmac-sha2-256-etm@openssh.com"]
