@@ -68,7 +68,8 @@ impl Route {
         self.dial(deadline, login, through, Some(session)).await
     }
 
-    /// The session with a jump host. One is opened at a time, and what comes of it is for all who wait.
+    /// The session with a jump host. One is opened at a time, and what comes of it is for all who
+    /// wait.
     async fn through(
         &self,
         deadline: Option<Instant>,

@@ -46,8 +46,8 @@ fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
     match address.segments() {
         [0xfe80..=0xfebf, ..] => return Some("a link-local address"),
         [0xff00..=0xffff, ..] => return Some("a multicast address"),
-        // Amazon, which has credentials at more than one address, Google Cloud, Oracle Cloud, Scaleway,
-        // Linode, Alibaba Cloud.
+        // Amazon, which has credentials at more than one address, Google Cloud, Oracle Cloud,
+        // Scaleway, Linode, Alibaba Cloud.
         [0xfd00, 0x0ec2, ..]
         | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254]
         | [0xfd00, 0x00c1, 0, 0, 0, 0, 0xa9fe, 0xa9fe]

@@ -67,7 +67,8 @@ impl HttpVerifierBuilder {
     }
 
     /// Sends a bearer token to one host and port, such as `packages.internal:443`, and to no other,
-    /// also not after a redirect. To port 443 it goes over https alone; to others, as their address says.
+    /// also not after a redirect. To port 443 it goes over https alone; to others, as their address
+    /// says.
     pub fn bearer_for(mut self, authority: impl Into<String>, token: Secret) -> Self {
         self.credentials.push((authority.into(), token));
         self

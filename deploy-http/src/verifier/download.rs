@@ -24,8 +24,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// us busy for ever.
 const PROGRESS: u64 = 1024 * 1024;
 
-/// How many bytes a second a server sends at least, over the time for which it may stay silent. One that
-/// dribbles would keep us busy for ever.
+/// How many bytes a second a server sends at least, over the time for which it may stay silent. One
+/// that dribbles would keep us busy for ever.
 const SLOWEST: u128 = 1024;
 
 /// A download on its way.

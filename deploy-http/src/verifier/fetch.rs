@@ -119,8 +119,8 @@ impl Inner {
     }
 }
 
-/// Whether a token may go there. Whoever asks for http at the port of https, or redirects to it, wants to
-/// see the token on the way.
+/// Whether a token may go there. Whoever asks for http at the port of https, or redirects to it,
+/// wants to see the token on the way.
 fn takes_tokens(url: &Url) -> bool {
     url.scheme() == "https" || url.port_or_known_default() != Some(443)
 }

@@ -81,7 +81,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Hosts to go through of the ssh config. As in ssh(1), the first of them may have others of its own.
+    /// Hosts to go through of the ssh config. As in ssh(1), the first of them may have others of
+    /// its own.
     fn way(
         &mut self,
         host: &HostName,

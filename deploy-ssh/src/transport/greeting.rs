@@ -3,8 +3,8 @@
 /// The most that may stand before the banner, in bytes: RFC 4253 allows lines of text there.
 const LONGEST_PROLOGUE: usize = 16 * 1024;
 
-/// The longest line there, in bytes. libssh2 takes what follows the first 8192 for another line, and who
-/// could make the two of us see different greetings could make a server look strict.
+/// The longest line there, in bytes. libssh2 takes what follows the first 8192 for another line,
+/// and who could make the two of us see different greetings could make a server look strict.
 const LONGEST_LINE: usize = 4096;
 
 /// The largest packet that libssh2 takes, in bytes.

@@ -1,9 +1,9 @@
 //! The handshake with a server, with a look at what it offers before libssh2 sees it.
 //!
-//! libssh2 does not tell whether the server keeps to strict key exchange, and keeps whatever it did not ask
-//! for. So, until the server has proved who it is, libssh2 talks through a pair of sockets whose other end
-//! is passed on from here, up to a limit; then, with nothing on its way, the server's own socket takes
-//! the pair's place.
+//! libssh2 does not tell whether the server keeps to strict key exchange, and keeps whatever it did
+//! not ask for. So, until the server has proved who it is, libssh2 talks through a pair of sockets
+//! whose other end is passed on from here, up to a limit; then, with nothing on its way, the
+//! server's own socket takes the pair's place.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -110,8 +110,8 @@ impl Relay<'_> {
     /// Passes on to the end of the handshake.
     fn finish(&mut self, wire: &mut Wire) -> Result<(), Fault> {
         let mut heard = 0;
-        // The algorithms were agreed on with the greeting. When the connection broke since, it says the same
-        // as of a proof that failed.
+        // The algorithms were agreed on with the greeting. When the connection broke since, it says
+        // the same as of a proof that failed.
         let socket = self.socket;
         let failed = |error| {
             if has_ended(socket) { Fault::broken(error) } else { failed(error) }
@@ -132,7 +132,8 @@ impl Relay<'_> {
         }
     }
 
-    /// Lets libssh2 go on as far as it can, and passes on what it says. Says whether the handshake is over.
+    /// Lets libssh2 go on as far as it can, and passes on what it says. Says whether the handshake
+    /// is over.
     fn step(&mut self, wire: &mut Wire) -> Result<Result<bool, WireError>, Fault> {
         let over = match wire.handshake() {
             Poll::Ready(Err(error)) => return Ok(Err(error)),

@@ -1,13 +1,13 @@
-//! Whose turn it is to open a way through a session: libssh2 opens one channel at a time, and cannot stop
-//! waiting for the answer.
+//! Whose turn it is to open a way through a session: libssh2 opens one channel at a time, and
+//! cannot stop waiting for the answer.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
 
-/// How long others wait for one answer: a host that is there has taken a connection by then, also when the
-/// first packet was lost.
+/// How long others wait for one answer: a host that is there has taken a connection by then, also
+/// when the first packet was lost.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The turns of one session.

@@ -194,8 +194,8 @@ impl Worker {
             time = time.min(self.liveness.silent_for - silent);
             if self.sending.is_none() {
                 let mut next = Duration::ZERO;
-                // A question that cannot go out at once would stay in the way of all that is said later:
-                // libssh2 does not take it up again.
+                // A question that cannot go out at once would stay in the way of all that is said
+                // later: libssh2 does not take it up again.
                 if has_room(&self.wire).map_err(|error| error.to_string())? {
                     next = self.wire.keepalive().map_err(|error| error.to_string())?;
                 }
@@ -237,8 +237,8 @@ impl Worker {
     }
 }
 
-/// Whether a stream takes something at once: the system says so when there is room for much more than
-/// a packet of some bytes.
+/// Whether a stream takes something at once: the system says so when there is room for much more
+/// than a packet of some bytes.
 fn has_room(stream: impl AsFd) -> Result<bool, Errno> {
     let mut fds = [PollFd::new(&stream, PollFlags::OUT)];
     match poll(&mut fds, Some(&Timespec::default())) {

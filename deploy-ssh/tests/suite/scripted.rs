@@ -167,8 +167,9 @@ async fn a_signal_is_over_also_when_its_command_complains() {
     let session = session.open(&context(), &server.endpoint).await.unwrap();
     let ((stdout, mut said), (stderr, _errors)) = (pipe(1), pipe(1));
     let io = CommandIo::new(PipeReader::empty(), stdout, stderr);
+    let script = "echo up; exec sleep 1000".to_owned();
     tokio::select! {
-        exit = session.run(context(), "echo up; exec sleep 1000".to_owned(), io) => panic!("{exit:?}"),
+        exit = session.run(context(), script, io) => panic!("{exit:?}"),
         up = said.read() => assert_eq!(up.unwrap(), b"up\n"),
     }
     drop(session);
