@@ -18,8 +18,6 @@ pub(crate) enum Marker {
     NeedPackage,
     /// The program waits to hear whether the release is healthy.
     NeedVerdict,
-    /// The program waits to be confirmed over a new connection.
-    NeedConfirmation,
     /// So many bytes of a hook's output follow.
     Output(Step, u64),
     /// More of a step's output is in a file on the host and is not passed on.
@@ -81,7 +79,6 @@ impl Marker {
             "need" => match rest {
                 "package" => Self::NeedPackage,
                 "verdict" => Self::NeedVerdict,
-                "confirmation" => Self::NeedConfirmation,
                 _ => return None,
             },
             "out" => {
@@ -159,7 +156,6 @@ mod tests {
             ("step prune end removed 2", End(Step::Prune, Some("removed 2".to_owned()))),
             ("need package", NeedPackage),
             ("need verdict", NeedVerdict),
-            ("need confirmation", NeedConfirmation),
             ("out after_switch 12", Output(Step::AfterSwitch, 12)),
             ("more rollback /x y", More(Step::Rollback, "/x y".to_owned())),
             (

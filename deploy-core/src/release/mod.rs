@@ -21,7 +21,6 @@
 //!
 //! ```text
 //! host → node   @deploy <nonce> step <step> begin | step <step> end <note> | need package | need verdict
-//!               need confirmation
 //!               out <step> <bytes>, then the bytes | more <step> <file> | serves <release>
 //!               fail <code> <step> <message> | further … | tail <bytes>, then the bytes | end <status> <how>
 //!               release <id> <state> <order> <sha256> <previous> | free <KiB> | locked <by whom>

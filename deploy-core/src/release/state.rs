@@ -212,10 +212,6 @@ impl HostRun {
             }
             Marker::NeedPackage => {}
             Marker::NeedVerdict => return vec![Effect::Probe],
-            Marker::NeedConfirmation if matches!(self.aim, Aim::Install { confirm: true, .. }) => {
-                return vec![Effect::Confirm];
-            }
-            Marker::NeedConfirmation => {}
             Marker::Output(step, _) => self.frame = Some(Frame::Output(step)),
             Marker::More(step, path) => {
                 let text = format!("… the rest of the output is in {path} on the host\n");
@@ -248,7 +244,11 @@ impl HostRun {
         }
         self.begun.push(step);
         self.passed_on = 0;
-        vec![Effect::Report(Fact::StepStarted { host: self.host.clone(), step })]
+        let mut effects = vec![Effect::Report(Fact::StepStarted { host: self.host.clone(), step })];
+        if step == Step::Confirm && matches!(self.aim, Aim::Install { confirm: true, .. }) {
+            effects.push(Effect::Confirm);
+        }
+        effects
     }
 
     fn finish(&mut self, step: Step, note: Option<String>) -> Vec<Effect> {

@@ -142,8 +142,8 @@ fn from_the_switch_on_a_stop_is_said_in_band_where_a_confirmation_is_awaited() {
     assert_eq!(before.take(stop()), [Effect::Drop, Effect::HangUp]);
     let mut after = run(false);
     assert_eq!(
-        names(&said(&mut after, &["step switch begin", "need confirmation"])),
-        ["+switch", "Confirm"]
+        names(&said(&mut after, &["step switch begin", "step confirm begin"])),
+        ["+switch", "+confirm", "Confirm"]
     );
     assert_eq!(after.take(stop()), [Effect::Drop, Effect::Say("stop\n"), Effect::HangUp]);
 }

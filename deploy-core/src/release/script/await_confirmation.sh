@@ -12,7 +12,6 @@ await_confirmation() {
     [ -n "$listener" ] || listen
     clock
     window_ends=$((seconds + confirm_seconds))
-    say need confirmation
     until [ -e "$work/stop" ]; do
         word=
         { read -r word <"$work/confirm"; } 2>/dev/null
