@@ -100,7 +100,7 @@ pub(crate) struct DeployArgs {
 #[derive(Debug, Args)]
 pub(crate) struct FilingArgs {
     /// Where what was accepted is kept. A bot that was killed goes on with it at its next start. When a
-    /// bot is at work there, the request is handed to it.
+    /// bot is at work there, the request is handed to it. Without a directory nothing is kept.
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     #[command(flatten)]

@@ -106,7 +106,7 @@ impl Filing {
         let bot = Bot::start(parts, state, directory, NullObserver::default()).await?;
         for earlier in bot.unfinished().await? {
             if !self.has_id || self.id.as_str() != earlier.task.as_str() {
-                eprintln!("release_bot: going on with deployment {} first", earlier.task);
+                eprintln!("release_bot: going on with deployment {} too", earlier.task);
             }
         }
         let submitted = match self.filed.clone() {
@@ -121,7 +121,17 @@ impl Filing {
             }
         };
         let left = follower.follow(Source::own(deployment, follower.last())).await;
+        let unfinished = bot.unfinished().await;
         bot.stop().await;
+        if let (Some(directory), Ok(Left::Ended)) = (directory, &left) {
+            for other in unfinished? {
+                eprintln!(
+                    "release_bot: {} is unfinished; the next `run` or `deploy` in {} goes on",
+                    other.task,
+                    directory.display()
+                );
+            }
+        }
         left
     }
 

@@ -56,7 +56,7 @@ fn a_finished_deployment_is_undone_by_hand_and_the_history_says_who_did_it_and_w
         (&"rolled_back".into(), &"d1".into())
     );
     refused(&world, &["rollback", "d2-rollback1"], "it undoes another deployment itself");
-    refused(&world, &["rollback", "d9"], "no task d9 is known");
+    refused(&world, &["rollback", "d9"], "no deployment d9 is known");
     refused(&world, &["rollback", "d2", "--to", "no id"], "--to: ");
 }
 
@@ -93,7 +93,7 @@ fn past_its_budget_a_rollout_puts_back_what_it_had_switched() {
     let output = world.deploy_with_state(&request, "direct.toml").output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     for part in
-        ["rolling back 1 hosts", "d2 rolled back in", "| no port", "h1: rolled back, serves d1"]
+        ["rolling back 1 host", "d2 rolled back in", "| no port", "h1: rolled back, serves d1"]
     {
         assert!(said(&output).contains(part), "{part} is missing in: {}", said(&output));
     }
