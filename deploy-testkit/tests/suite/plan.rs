@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use deploy_core::model::{
-    DeploymentId, DeploymentRequest, Hook, HookPoint, Outcome, ReleaseAction, RollbackSpec,
-    RollbackTarget, Target,
+    DeploymentId, Hook, HookPoint, Outcome, ReleaseAction, RollbackSpec, RollbackTarget, Target,
 };
 use deploy_core::{
     Clock, ControlNode, ExecuteError, Executor, FailureCode, FnExecutor, FnGate, GateDecision,
