@@ -69,7 +69,7 @@
 //! | [`Task`] | a unit of queued work | [`DeploymentTask`], [`ReleaseTask`](model::ReleaseTask) |
 //!
 //! Every trait is object-safe and implemented for `Arc` and `Box`; contracts are numbered clauses in
-//! their docs, and deploy-testkit has tests for those of stores.
+//! their docs, and deploy-testkit has tests for those of queues, journals, connectors and resolvers.
 //!
 //! # Features
 //!
