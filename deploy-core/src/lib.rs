@@ -68,6 +68,9 @@
 //! | [`Clock`] | what time it is | [`SystemClock`], `VirtualClock` (deploy-testkit) |
 //! | [`Task`] | a unit of queued work | [`DeploymentTask`], [`ReleaseTask`](model::ReleaseTask) |
 //!
+//! Those whose methods wait are written with `#[async_trait]`, of the crate `async-trait`. A part of your
+//! own needs that, or a closure in one of the `Fn…`, which needs nothing.
+//!
 //! Every trait is object-safe and implemented for `Arc` and `Box`; contracts are numbered clauses in
 //! their docs, and deploy-testkit has tests for those of queues, journals, connectors and resolvers.
 //!
