@@ -12,10 +12,10 @@ use crate::args::CheckArgs;
 use crate::input::{self, AnyError, BadInput};
 
 pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, AnyError> {
-    let request = input::request(&args.task)?;
-    let inventory = input::inventory(&args.inventory)?;
-    inventory.tokens().map_err(|error| BadInput::new(input::chain(&error)))?;
-    let ssh = input::ssh(&inventory, args.ssh)?;
+    let inventory = input::inventory(&args.inventory);
+    let (request, inventory) = input::both(input::request(&args.task), inventory)?;
+    let tokens = inventory.tokens().map_err(|error| BadInput::new(input::chain(&error)));
+    let (_, ssh) = input::both(tokens, input::ssh(&inventory, args.ssh))?;
     let state = wiring::State::open(None).await?;
     let cx = Context::new(TaskId::new("check")?);
     let resolved =

@@ -59,6 +59,14 @@ fn bad_input_is_told_whole_and_ends_with_two() {
     }
     assert!(error.contains("did you mean \"business\"?"), "{error}");
 
+    world.write("bad.toml", "[[host]]\nname = \"h1\"");
+    let output = world.deploy(&request, "bad.toml").output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    for path in ["bad.json is refused:\n  business: ", "bad.toml is refused:\n  host[0].address: "]
+    {
+        assert!(error.contains(path), "{path} is missing in:\n{error}");
+    }
+
     let output = world.deploy(&world.path("no.json"), "direct.toml").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let request = world.request("d1", &package("1"), "");
