@@ -1,4 +1,4 @@
-//! Cases of [`AgentResolver`](deploy_core::AgentResolver), and what they ask it about.
+//! Cases of [`AgentResolver`], and what they ask it about.
 
 #![allow(clippy::missing_panics_doc)]
 
