@@ -63,9 +63,8 @@ pub(crate) fn plan(path: &Path) -> Result<Plan, BadInput> {
     let shown = path.display();
     let text = std::fs::read(path)
         .map_err(|error| BadInput(format!("{shown} could not be read: {error}")))?;
-    serde_json::from_slice(&text).map_err(|error| {
-        BadInput(format!("{shown} is no plan: {error}; `plan --out` writes one"))
-    })
+    serde_json::from_slice(&text)
+        .map_err(|error| BadInput(format!("{shown} is no plan: {error}; `plan --out` writes one")))
 }
 
 /// Reads a request from a file.

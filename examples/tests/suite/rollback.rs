@@ -58,6 +58,7 @@ fn a_finished_deployment_is_undone_by_hand_and_the_history_says_who_did_it_and_w
     refused(&world, &["rollback", "d2-rollback1"], "it undoes another deployment itself");
     refused(&world, &["rollback", "d9"], "no deployment d9 is known");
     refused(&world, &["rollback", "d2", "--to", "no id"], "--to: ");
+    refused(&world, &["rollback", "d2", "--to", "previuos"], "no deployment previuos is known");
 }
 
 #[test]
@@ -106,6 +107,8 @@ fn hosts_go_back_to_a_release_that_is_named_through_their_agent_too() {
     let agent = world.agent("127.0.0.1:0");
     deployed(&world, 3, "inventory.toml");
     done(&world, &["rollback", "d3", "--to", "d1"]);
+    // The same, whether or not the directory knows it.
+    done(&world, &["rollback", "d3", "--to", "release:d1"]);
     // Whoever files something next goes on with it first.
     let request = world.request("d3", &package("3"), PLAIN);
     let output = world.deploy_with_state(&request, "inventory.toml").output().unwrap();
