@@ -7,10 +7,9 @@
 ///
 /// ```
 /// use deploy_queue::{MemoryQueue, QueueConfig};
-/// use std::sync::Arc;
 ///
 /// deploy_testkit::queue_conformance!(memory, async |clock| {
-///     (MemoryQueue::new(QueueConfig::new().with_clock(Arc::new(clock))), ())
+///     (MemoryQueue::new(QueueConfig::new().with_clock(clock)), ())
 /// });
 /// ```
 #[macro_export]
@@ -76,10 +75,9 @@ macro_rules! queue_limits_conformance {
 ///
 /// ```
 /// use deploy_queue::{DiskStore, QueueConfig};
-/// use std::sync::Arc;
 ///
 /// deploy_testkit::durable_queue_conformance!(disk, async |path, clock| {
-///     let config = QueueConfig::new().with_clock(Arc::new(clock));
+///     let config = QueueConfig::new().with_clock(clock);
 ///     DiskStore::open(path, config).await.unwrap()
 /// });
 /// ```
