@@ -33,6 +33,8 @@ pub use policy::GatePolicy;
 
 use std::error::Error;
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 
 use async_trait::async_trait;
 
@@ -49,11 +51,33 @@ use crate::model::{DeploymentId, DeploymentRequest, Timestamp};
 /// 1. Asking changes nothing; it is asked again after a restart, and when the time of a `Held` has
 ///    come.
 /// 2. An error counts as held, never as open.
+///
+/// # Implementing
+///
+/// ```
+/// use deploy_core::model::Timestamp;
+/// use deploy_core::{FnGate, GateDecision};
+/// use std::time::Duration;
+///
+/// let gate = FnGate::new(|_cx, _deployment, request| async move {
+///     // Ask your tickets here.
+///     Ok(match request.work_order {
+///         Some(_) => GateDecision::Open,
+///         None => GateDecision::Held {
+///             reason: "no work order".to_owned(),
+///             until: Timestamp::now().plus(Duration::from_secs(60)),
+///         },
+///     })
+/// });
+/// ```
+///
+/// Something that changes before `until`, such as an approval, is seen at once after
+/// [`Deployment::recheck`](crate::Deployment::recheck).
 #[cfg_attr(
     not(any(test, feature = "mock")),
     diagnostic::on_unimplemented(
         message = "`{Self}` is not a gate",
-        note = "implement `deploy_core::Gate`"
+        note = "implement `deploy_core::Gate`, or wrap a closure in `FnGate::new`"
     )
 )]
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
@@ -124,5 +148,40 @@ impl GateError {
 impl From<&GateError> for Failure {
     fn from(error: &GateError) -> Self {
         Self::of(FailureCode::Internal, error).with_retry(error.retry())
+    }
+}
+
+/// What a [`FnGate`]'s closure returns, boxed.
+type Answer = Pin<Box<dyn Future<Output = Result<GateDecision, GateError>> + Send>>;
+
+/// A gate made of an async closure.
+pub struct FnGate(Box<dyn Fn(Context, DeploymentId, DeploymentRequest) -> Answer + Send + Sync>);
+
+impl FnGate {
+    /// Calls `f` for every question.
+    pub fn new<F, A>(f: F) -> Self
+    where
+        F: Fn(Context, DeploymentId, DeploymentRequest) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<GateDecision, GateError>> + Send + 'static,
+    {
+        Self(Box::new(move |cx, deployment, request| Box::pin(f(cx, deployment, request))))
+    }
+}
+
+impl fmt::Debug for FnGate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FnGate(…)")
+    }
+}
+
+#[async_trait]
+impl Gate for FnGate {
+    async fn check(
+        &self,
+        cx: Context,
+        deployment: DeploymentId,
+        request: DeploymentRequest,
+    ) -> Result<GateDecision, GateError> {
+        (self.0)(cx, deployment, request).await
     }
 }

@@ -72,7 +72,8 @@ impl Inventory {
     ///
     /// # Errors
     ///
-    /// [`ParseError`] with all faults at once, also those that span several entries.
+    /// [`ParseError`] with all faults at once, also those that span several entries, where these have
+    /// none of their own.
     pub fn parse(format: Format, document: &[u8]) -> Result<Self, ParseError> {
         format.read(document)
     }
@@ -185,8 +186,8 @@ impl Inventory {
         found
     }
 
-    /// Finds what does not fit together.
-    fn check(&self, table: &Table<'_>) {
+    /// Finds what does not fit together among the agents.
+    fn check_agents(&self, table: &Table<'_>) {
         let mut names = BTreeMap::new();
         for (index, agent) in self.agents.iter().enumerate() {
             if let Some(first) = names.insert(agent.name.as_str(), index) {
@@ -194,25 +195,26 @@ impl Inventory {
                 table.fault(&format!("agent[{index}].name"), format!("{:?}", agent.name), allowed);
             }
         }
+    }
+
+    /// Finds what does not fit together among the hosts and, where those are known, their agents.
+    fn check_hosts(&self, table: &Table<'_>, agents: Option<&[Agent]>) {
         let mut names = BTreeMap::new();
         for (index, host) in self.hosts.iter().enumerate() {
             if let Some(first) = names.insert(host.name.as_str(), index) {
                 let allowed = format!("a name of its own: host[{first}] has this one");
                 table.fault(&format!("host[{index}].name"), format!("{:?}", host.name), allowed);
             }
-            if let Some(agent) = &host.agent
-                && self.agent(agent).is_none()
+            if let (Some(agent), Some(agents)) = (&host.agent, agents)
+                && !agents.iter().any(|known| known.name == *agent)
             {
-                let known: Vec<_> = self.agents.iter().map(|a| a.name.as_str()).collect();
+                let known: Vec<_> = agents.iter().map(|a| a.name.as_str()).collect();
                 let allowed = match known.as_slice() {
                     [] => "an agent of this inventory, which has none".to_owned(),
                     known => format!("an agent of this inventory: {}", known.join(", ")),
                 };
                 table.fault(&format!("host[{index}].agent"), format!("{agent:?}"), allowed);
             }
-        }
-        for (index, project) in self.projects.iter().enumerate() {
-            self.check_project(table, index, project);
         }
     }
 
@@ -256,17 +258,28 @@ impl Decode for Inventory {
         let hosts = table.or("host", Vec::new());
         let projects = table.or("project", Vec::new());
         let ssh = table.optional("ssh");
-        let inventory = match (agents, hosts, projects, ssh) {
-            (Some(agents), Some(hosts), Some(projects), Some(ssh)) => {
-                Some(Self { agents, hosts, projects, ssh, directory: PathBuf::new() })
-            }
-            _ => None,
+        let whole = (agents.is_some(), hosts.is_some(), projects.is_some());
+        let inventory = Self {
+            agents: agents.unwrap_or_default(),
+            hosts: hosts.unwrap_or_default(),
+            projects: projects.unwrap_or_default(),
+            ssh: ssh.clone().flatten(),
+            directory: PathBuf::new(),
         };
-        if let Some(inventory) = &inventory {
-            inventory.check(&table);
+        // What has faults of its own is not there, so nothing is held against it.
+        if whole.0 {
+            inventory.check_agents(&table);
+        }
+        if whole.1 {
+            inventory.check_hosts(&table, whole.0.then_some(&inventory.agents));
+        }
+        if whole.1 && whole.2 {
+            for (index, project) in inventory.projects.iter().enumerate() {
+                inventory.check_project(&table, index, project);
+            }
         }
         table.finish();
-        inventory
+        (whole == (true, true, true) && ssh.is_some()).then_some(inventory)
     }
 }
 
@@ -401,6 +414,17 @@ mod tests {
         assert!(text.contains("host[3].tag: found an unknown key"), "{text}");
         assert!(text.contains("did you mean \"tags\"?"), "{text}");
         assert!(text.contains("agents: found an unknown key"), "{text}");
+        let faults = parse(
+            r#"{"host": [
+                {"name": "a", "address": "10.0.0.1", "agent": "west"},
+                {"name": "a", "address": "10.0.0.2", "endpoint": "local:/a"}
+            ], "project": [
+                {"business": "b", "name": "p", "root": "srv/p", "hosts": ["zz-*"]}
+            ], "ssh": {"usr": "x"}}"#,
+        )
+        .unwrap_err();
+        let paths: Vec<_> = faults.iter().map(|fault| fault.split(':').next().unwrap()).collect();
+        assert_eq!(paths, ["project[0].root", "ssh.usr", "host[0].agent", "host[1].name"]);
         let faults = parse(
             r#"{"host": [
                 {"name": "a", "address": "10.0.0.1", "agent": "west"},

@@ -63,13 +63,16 @@
 //! | [`Connector`], [`Session`] | a host can run a command | `LocalConnector`, [`SchemeConnector`] |
 //! | [`Queue`], [`Journal`] | tasks and facts are kept | `MemoryQueue`, `MemoryJournal`, `DiskStore` (deploy-queue) |
 //! | [`Prober`] | a monitoring address answers | `HttpProber` (deploy-http) |
-//! | [`Gate`] | a deployment may start now | `FreezeWindows`, [`Approvals`](gate::Approvals) |
+//! | [`Gate`] | a deployment may start now | `FreezeWindows`, [`Approvals`](gate::Approvals), [`FnGate`] |
 //! | [`Observer`] | an event happened | [`TracingObserver`], [`FnObserver`] |
 //! | [`Clock`] | what time it is | [`SystemClock`], `VirtualClock` (deploy-testkit) |
 //! | [`Task`] | a unit of queued work | [`DeploymentTask`], [`ReleaseTask`](model::ReleaseTask) |
 //!
+//! Those whose methods wait are written with `#[async_trait]`, of the crate `async-trait`. A part of your
+//! own needs that, or a closure in one of the `Fn…`, which needs nothing.
+//!
 //! Every trait is object-safe and implemented for `Arc` and `Box`; contracts are numbered clauses in
-//! their docs, and deploy-testkit has tests for those of stores.
+//! their docs, and deploy-testkit has tests for those of queues, journals, connectors and resolvers.
 //!
 //! # Features
 //!
@@ -141,7 +144,7 @@ pub use engine::{Accepted, BuildError, EventStream, NodeError, Verb};
 pub use event::{BatchHold, Event, Fact, Sequence};
 pub use executor::{ExecuteError, Executor, FnExecutor, SchemeExecutor};
 pub use failure::{Failure, FailureCode, Retry};
-pub use gate::{Gate, GateDecision, GateError};
+pub use gate::{FnGate, Gate, GateDecision, GateError};
 pub use inventory::{Inventory, InventoryError};
 pub use journal::{Journal, JournalError, JournalQuery};
 pub use observer::{FnObserver, NullObserver, Observer, TracingObserver};

@@ -49,6 +49,14 @@ crate::wrappers::forward! {
 #[non_exhaustive]
 pub struct NullObserver;
 
+impl NullObserver {
+    /// Makes the observer.
+    #[must_use]
+    pub fn new() -> Self {
+        Self
+    }
+}
+
 impl Observer for NullObserver {
     fn observe(&self, _event: &Event) {}
 }

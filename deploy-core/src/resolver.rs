@@ -25,6 +25,8 @@ use crate::model::{BusinessName, ProjectName, Target};
 ///
 /// # Implementing
 ///
+/// `resolver_conformance!` of deploy-testkit tests yours.
+///
 /// ```
 /// use deploy_core::{FnResolver, ResolveError};
 ///

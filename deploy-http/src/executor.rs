@@ -116,6 +116,10 @@ impl Executor for HttpExecutor {
             // The semaphore is never closed.
             place = places.acquire() => place,
         };
-        Session::new(&cx, &task, agent, self.inner.patience).run().await
+        let done = Session::new(&cx, &task, agent, self.inner.patience).run().await;
+        done.map_err(|error| match error {
+            ExecuteError::Rejected { reason } => rejected(&format!("{endpoint}: {reason}")),
+            error => error,
+        })
     }
 }

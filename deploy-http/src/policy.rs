@@ -130,7 +130,7 @@ impl UrlPolicy {
             Some(Host::Ipv6(address)) => IpAddr::V6(address),
             // RFC 6761: whatever a resolver says, these are names of this machine.
             Some(Host::Domain(_)) if !self.loopback && authority.is_localhost() => {
-                return Err(Forbidden::new("a name of this machine"));
+                return Err(Forbidden::new("names of this machine are not allowed"));
             }
             Some(Host::Domain(_)) | None => return Ok(Verdict::Checked),
         };

@@ -62,10 +62,10 @@ impl QueueConfig {
         self
     }
 
-    /// Sets what tells the time.
+    /// Sets what tells the time: the same as that of the node, when it has one of its own.
     #[must_use]
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
         self
     }
 

@@ -8,6 +8,7 @@ pub mod durable;
 pub mod journal;
 pub mod limits;
 mod macros;
+pub mod resolving;
 pub mod scripts;
 mod session_bench;
 pub mod settling;
@@ -16,4 +17,5 @@ pub mod streams;
 pub mod waiting;
 
 pub use bench::{AdminBench, JournalBench, QueueBench, run};
+pub use resolving::ResolverBench;
 pub use session_bench::ConnectorBench;

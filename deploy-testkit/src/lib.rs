@@ -13,7 +13,7 @@
 //! | [`Dice`] | chance | what a seed repeats |
 //! | [`StaticResolver`] | `AgentResolver` | knows its hosts by heart |
 //! | [`samples`] | | valid values of the model |
-//! | [`queue_conformance!`], [`queue_limits_conformance!`], [`durable_queue_conformance!`], [`queue_admin_conformance!`], [`journal_conformance!`], [`durable_journal_conformance!`], [`connector_conformance!`] | | one named test for each clause of a contract, for a queue, a journal or a connector of yours |
+//! | [`queue_conformance!`], [`queue_limits_conformance!`], [`durable_queue_conformance!`], [`queue_admin_conformance!`], [`journal_conformance!`], [`durable_journal_conformance!`], [`connector_conformance!`], [`connector_patience_conformance!`], [`remote_connector_conformance!`], [`resolver_conformance!`] | | one named test for each clause of a contract, for a queue, a journal, a connector or a resolver of yours |
 //!
 //! # Quick start
 //!

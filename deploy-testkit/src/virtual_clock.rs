@@ -12,6 +12,9 @@ use tokio::sync::watch;
 
 /// A clock that stands still until a test moves it. Clones show the same time.
 ///
+/// A node and its queue have a clock each: give both the same one, by `clock` of the node's builder and
+/// `QueueConfig::with_clock` of deploy-queue. Otherwise what waits for a time never comes to it.
+///
 /// ```
 /// use deploy_core::Clock;
 /// use deploy_testkit::VirtualClock;

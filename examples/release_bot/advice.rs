@@ -1,7 +1,8 @@
 //! What a person may do to a deployment as it is now, and what that would mean: for whoever is on call.
 
 use deploy_core::model::HostStatus;
-use deploy_core::{BatchHold, Phase, Subject, TaskState};
+use deploy_core::{BatchHold, FailureCode, Phase, Subject, TaskState};
+use deploy_examples::show::count as hosts;
 use serde::{Deserialize, Serialize};
 
 /// Something that a person may do.
@@ -35,9 +36,20 @@ pub(crate) fn of(state: &TaskState) -> Vec<Advice> {
         }
         Phase::Finished if is_back => {}
         Phase::Finished => {
+            let package = state.failure.as_ref().is_some_and(|failure| {
+                matches!(
+                    failure.code,
+                    FailureCode::PackageUnavailable
+                        | FailureCode::DigestMismatch
+                        | FailureCode::PackageRefused
+                )
+            });
             if unmet > 0 {
-                let what =
-                    format!("does what does not serve it ({}), as a new deployment", hosts(unmet));
+                let whose = if package { ", with the same URL and digests" } else { "" };
+                let what = format!(
+                    "does what does not serve it ({}), as a new deployment{whose}",
+                    hosts(unmet)
+                );
                 may("retry", what);
             }
             if unmet > 0 && serving > 0 {
@@ -67,11 +79,4 @@ pub(crate) fn of(state: &TaskState) -> Vec<Advice> {
         _ => {}
     }
     all
-}
-
-fn hosts(count: usize) -> String {
-    match count {
-        1 => "1 host".to_owned(),
-        _ => format!("{count} hosts"),
-    }
 }

@@ -100,7 +100,7 @@ pub(crate) struct DeployArgs {
 #[derive(Debug, Args)]
 pub(crate) struct FilingArgs {
     /// Where what was accepted is kept. A bot that was killed goes on with it at its next start. When a
-    /// bot is at work there, the request is handed to it.
+    /// bot is at work there, the request is handed to it. Without a directory nothing is kept.
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     #[command(flatten)]
@@ -245,7 +245,8 @@ pub(crate) struct RollbackArgs {
     #[command(flatten)]
     pub(crate) verb: VerbArgs,
     /// What the hosts go back to: `last-good`, the newest release before it that was proven good there,
-    /// `previous`, the one served right before it, or the id of a release that they have.
+    /// `previous`, the one served right before it, or the deployment whose release it is:
+    /// `release:ID` where the state directory does not know that.
     #[arg(long, value_name = "RELEASE", default_value = "last-good")]
     pub(crate) to: String,
 }

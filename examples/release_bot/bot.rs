@@ -27,10 +27,11 @@ pub(crate) struct Parts {
 impl Parts {
     /// Reads all that the command line names.
     pub(crate) fn read(args: BotArgs) -> Result<Self, AnyError> {
-        let inventory = input::inventory(&args.inventory)?;
-        inventory.tokens().map_err(|error| BadInput::new(input::chain(&error)))?;
-        let gates = gates(args.gates.as_deref(), args.approvals.as_deref())?;
-        let ssh = input::ssh(&inventory, args.ssh)?;
+        let inventory = input::inventory(&args.inventory);
+        let gates = gates(args.gates.as_deref(), args.approvals.as_deref());
+        let (inventory, gates) = input::both(inventory, gates)?;
+        let tokens = inventory.tokens().map_err(|error| BadInput::new(input::chain(&error)));
+        let (_, ssh) = input::both(tokens, input::ssh(&inventory, args.ssh))?;
         Ok(Self { inventory, ssh, gates })
     }
 }

@@ -3,17 +3,19 @@
 use std::process::ExitCode;
 
 use deploy_core::model::TaskId;
-use deploy_core::{AgentResolver, Context, Failure, FailureCode, Verifier};
+use deploy_core::{
+    AgentResolver, Context, Failure, FailureCode, Inventory, ResolveError, Verifier,
+};
 use deploy_examples::wiring;
 
 use crate::args::CheckArgs;
 use crate::input::{self, AnyError, BadInput};
 
 pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, AnyError> {
-    let request = input::request(&args.task)?;
-    let inventory = input::inventory(&args.inventory)?;
-    inventory.tokens().map_err(|error| BadInput::new(input::chain(&error)))?;
-    let ssh = input::ssh(&inventory, args.ssh)?;
+    let inventory = input::inventory(&args.inventory);
+    let (request, inventory) = input::both(input::request(&args.task), inventory)?;
+    let tokens = inventory.tokens().map_err(|error| BadInput::new(input::chain(&error)));
+    let (_, ssh) = input::both(tokens, input::ssh(&inventory, args.ssh))?;
     let state = wiring::State::open(None).await?;
     let cx = Context::new(TaskId::new("check")?);
     let resolved =
@@ -21,7 +23,14 @@ pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, AnyError> {
     let verified = state.verifier.verify(cx, request.package.clone()).await;
     let mut failures: Vec<Failure> =
         verified.as_ref().err().map(Failure::from).into_iter().collect();
-    let resolved = resolved.map_err(|error| Failure::from(&error));
+    let resolved = resolved.map_err(|error| match error {
+        ResolveError::Unknown { .. } => {
+            let message =
+                format!("{error}; {} has {}", args.inventory.display(), known(&inventory));
+            Failure::new(FailureCode::Unresolved, message)
+        }
+        error => Failure::from(&error),
+    });
     let resolved = resolved.and_then(|targets| request.select(targets));
     for target in resolved.iter().flatten() {
         if !wiring::SCHEMES.contains(&target.endpoint.scheme()) {
@@ -62,4 +71,17 @@ pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, AnyError> {
         }
     }
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The projects of an inventory, the first of many.
+fn known(inventory: &Inventory) -> String {
+    const SHOWN: usize = 10;
+    let projects = inventory.projects();
+    let shown = projects.iter().take(SHOWN).map(|p| format!("{}/{}", p.business, p.name));
+    let shown: Vec<_> = shown.collect();
+    match projects.len() {
+        0 => "no projects".to_owned(),
+        all if all > SHOWN => format!("{} and {} more", shown.join(", "), all - SHOWN),
+        _ => shown.join(", "),
+    }
 }

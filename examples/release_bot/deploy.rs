@@ -16,37 +16,44 @@ use crate::input::{self, AnyError, BadInput};
 use crate::message::{Answer, Ask};
 
 pub(crate) async fn run(args: DeployArgs) -> Result<ExitCode, AnyError> {
-    let request = input::request(&args.task)?;
+    let FilingArgs { state, bot, json } = args.filing;
+    let (request, parts) = input::both(input::request(&args.task), Parts::read(bot))?;
     let has_id = request.id.is_some();
     // With an id it is the same deployment, whoever it is filed with and how often.
     let id = request.id.clone().unwrap_or_else(DeploymentId::generate);
     let filed = Filed::Request(Box::new(request.with_id(id.clone())));
-    file(Filing { filed, id, has_id }, args.filing).await
+    file(Filing { filed, id, has_id }, &parts, state.as_deref(), json).await
 }
 
 pub(crate) async fn apply(args: ApplyArgs) -> Result<ExitCode, AnyError> {
-    let plan = input::plan(&args.plan)?;
+    let FilingArgs { state, bot, json } = args.filing;
+    let (plan, parts) = input::both(input::plan(&args.plan), Parts::read(bot))?;
     let no_id = || BadInput::new(format!("{} names no deployment", args.plan.display()));
     let id = plan.deployment().cloned().ok_or_else(no_id)?;
-    file(Filing { filed: Filed::Plan(Box::new(plan)), id, has_id: true }, args.filing).await
+    let filing = Filing { filed: Filed::Plan(Box::new(plan)), id, has_id: true };
+    file(filing, &parts, state.as_deref(), json).await
 }
 
-async fn file(filing: Filing, args: FilingArgs) -> Result<ExitCode, AnyError> {
-    let parts = Parts::read(args.bot)?;
-    let mut follower = Follower::new(args.json)?;
-    let left = match &args.state {
+async fn file(
+    filing: Filing,
+    parts: &Parts,
+    directory: Option<&Path>,
+    json: bool,
+) -> Result<ExitCode, AnyError> {
+    let mut follower = Follower::new(json)?;
+    let left = match directory {
         None => {
             let state = wiring::State::open(None).await?;
-            filing.with_own_bot(&parts, &state, None, &mut follower).await
+            filing.with_own_bot(parts, &state, None, &mut follower).await
         }
-        Some(directory) => filing.with_either(&parts, directory, &mut follower).await,
+        Some(directory) => filing.with_either(parts, directory, &mut follower).await,
     };
     follower.end();
     if !matches!(left?, Left::Ended) {
-        eprintln!("release_bot: stopped; {}", resume_hint(args.state.is_some()));
+        eprintln!("release_bot: stopped; {}", resume_hint(directory.is_some()));
         return Ok(ExitCode::from(STOPPED));
     }
-    Ok(follower.conclude(args.state.as_deref()))
+    Ok(follower.conclude(directory))
 }
 
 /// The exit status when the deployment has not ended, because this process was told to stop.
@@ -106,7 +113,7 @@ impl Filing {
         let bot = Bot::start(parts, state, directory, NullObserver::default()).await?;
         for earlier in bot.unfinished().await? {
             if !self.has_id || self.id.as_str() != earlier.task.as_str() {
-                eprintln!("release_bot: going on with deployment {} first", earlier.task);
+                eprintln!("release_bot: going on with deployment {} too", earlier.task);
             }
         }
         let submitted = match self.filed.clone() {
@@ -121,7 +128,17 @@ impl Filing {
             }
         };
         let left = follower.follow(Source::own(deployment, follower.last())).await;
+        let unfinished = bot.unfinished().await;
         bot.stop().await;
+        if let (Some(directory), Ok(Left::Ended)) = (directory, &left) {
+            for other in unfinished? {
+                eprintln!(
+                    "release_bot: {} is unfinished; the next `run` or `deploy` in {} goes on",
+                    other.task,
+                    directory.display()
+                );
+            }
+        }
         left
     }
 

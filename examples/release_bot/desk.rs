@@ -48,7 +48,14 @@ pub(crate) fn refused(error: &NodeError) -> Answer {
             | NodeError::Conflict { .. }
             | NodeError::Invalid(_)
     );
-    Answer::Refused { message: chain(error), bad_input }
+    let message = match error {
+        NodeError::Unknown { id } => format!("no deployment {id} is known"),
+        NodeError::Conflict { id } => {
+            format!("another request was filed as {id}: give this one an id of its own, or none")
+        }
+        error => chain(error),
+    };
+    Answer::Refused { message, bad_input }
 }
 
 async fn one(node: &ControlNode, id: &DeploymentId) -> Result<Answer, NodeError> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use deploy_core::model::{DeploymentId, Outcome};
+use deploy_core::model::{DeploymentId, Outcome, Timestamp};
 use deploy_core::{Deployment, DeploymentReport, Event, EventStream, Sequence, Subject, TaskState};
 use deploy_examples::show;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -76,6 +76,7 @@ pub(crate) struct Follower {
     interrupt: Signal,
     terminate: Signal,
     cancelled: bool,
+    began: Timestamp,
 }
 
 impl Follower {
@@ -86,6 +87,7 @@ impl Follower {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             cancelled: false,
+            began: Timestamp::now(),
         })
     }
 
@@ -120,7 +122,16 @@ impl Follower {
     fn take(&mut self, event: &Event) -> Result<(), AnyError> {
         match &mut self.state {
             Some(state) => state.apply(event),
-            None => self.state = TaskState::of(event),
+            None => {
+                if event.at < self.began {
+                    let at = show::time(event.at);
+                    eprintln!(
+                        "release_bot: {} was filed at {at} already: nothing new is filed",
+                        event.task
+                    );
+                }
+                self.state = TaskState::of(event);
+            }
         }
         self.display.event(event)
     }

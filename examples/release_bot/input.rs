@@ -31,6 +31,20 @@ impl fmt::Display for BadInput {
 
 impl Error for BadInput {}
 
+/// Both of two inputs. Where both are bad, both are told.
+pub(crate) fn both<A, B>(
+    one: Result<A, impl Into<AnyError>>,
+    other: Result<B, impl Into<AnyError>>,
+) -> Result<(A, B), AnyError> {
+    match (one.map_err(Into::into), other.map_err(Into::into)) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (Err(one), Err(other)) if one.is::<BadInput>() && other.is::<BadInput>() => {
+            Err(BadInput(format!("{one}\n{other}")).into())
+        }
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    }
+}
+
 /// A plan does not hold any more: exit status 2.
 #[derive(Debug)]
 pub(crate) struct Drifted(pub(crate) Vec<Drift>);
@@ -49,7 +63,8 @@ pub(crate) fn plan(path: &Path) -> Result<Plan, BadInput> {
     let shown = path.display();
     let text = std::fs::read(path)
         .map_err(|error| BadInput(format!("{shown} could not be read: {error}")))?;
-    serde_json::from_slice(&text).map_err(|error| BadInput(format!("{shown} is no plan: {error}")))
+    serde_json::from_slice(&text)
+        .map_err(|error| BadInput(format!("{shown} is no plan: {error}; `plan --out` writes one")))
 }
 
 /// Reads a request from a file.

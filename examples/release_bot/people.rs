@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use deploy_core::model::{DeploymentId, HostName, RollbackTarget, Timestamp};
+use deploy_core::model::{DeploymentId, HostName, ReleaseId, RollbackTarget, Timestamp};
 
 use crate::account::Account;
 use crate::account_text;
@@ -110,9 +110,30 @@ pub(crate) async fn roll_back(args: RollbackArgs) -> Result<ExitCode, AnyError> 
     let to = match args.to.as_str() {
         "last-good" => RollbackTarget::LastGood,
         "previous" => RollbackTarget::Previous,
-        release => RollbackTarget::Release(read("--to", release)?),
+        text => RollbackTarget::Release(match text.strip_prefix("release:") {
+            Some(release) => read("--to", release)?,
+            None => known_release(&args.verb, text).await?,
+        }),
     };
     say(args.verb, Wish::RollBack(to)).await
+}
+
+/// A release of a deployment of the directory. Any other text is more likely a slip than a release, and
+/// a rollback to what no host has cannot be taken back.
+async fn known_release(args: &VerbArgs, text: &str) -> Result<ReleaseId, AnyError> {
+    let deployment: DeploymentId = read("--to", text)?;
+    let release = ReleaseId::from(&deployment);
+    let ask = Ask::Status { deployment: Some(deployment) };
+    match client::ask(&args.state, &ask).await {
+        Err(error) if error.is::<BadInput>() => Err(BadInput::new(format!(
+            "--to: {error}: it takes last-good, previous, a deployment of {}, or release:{text} \
+             when another directory knows it",
+            args.state.display()
+        ))
+        .into()),
+        Err(error) => Err(error),
+        Ok(_) => Ok(release),
+    }
 }
 
 /// The deadline of a deployment; the present time where it has none, which is refused later on.

@@ -15,8 +15,7 @@ use crate::message::{Answer, Ask};
 use crate::plan_text;
 
 pub(crate) async fn run(args: PlanArgs) -> Result<ExitCode, AnyError> {
-    let request = input::request(&args.task)?;
-    let parts = Parts::read(args.bot)?;
+    let (request, parts) = input::both(input::request(&args.task), Parts::read(args.bot))?;
     let state = args.state.as_deref();
     let plan = match by_bot(state, &request).await? {
         Some(plan) => plan,

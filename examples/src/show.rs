@@ -12,7 +12,7 @@ pub fn line(event: &Event) -> Option<String> {
         Fact::Accepted { deployment, request } => {
             format!("deployment {deployment} of {}/{} accepted", request.business, request.project)
         }
-        Fact::Resolved { hosts } => format!("{} hosts", hosts.len()),
+        Fact::Resolved { hosts } => count(hosts.len()),
         Fact::Verified { package } => {
             format!("package verified: {} bytes, sha256 {}", package.size, package.sha256)
         }
@@ -43,14 +43,14 @@ pub fn line(event: &Event) -> Option<String> {
         Fact::RollbackFiled { by } => format!("filed by {by}"),
         Fact::RollbackRequested { by, to } => format!("to be rolled back to {to}, by {by}"),
         Fact::RollbackStarted { failure, to, batches, .. } => {
-            let hosts: usize = batches.iter().map(Vec::len).sum();
-            format!("rolling back {hosts} hosts to {to}: {failure}")
+            let hosts = count(batches.iter().map(Vec::len).sum());
+            format!("rolling back {hosts} to {to}: {failure}")
         }
         Fact::DeadlinePassed => "the deadline has passed".to_owned(),
         Fact::Paused { by } => format!("paused by {by}"),
         Fact::Resumed { by, .. } => format!("resumed by {by}"),
         Fact::Promoted { by } => format!("promoted by {by}"),
-        Fact::Retried { by, hosts } => format!("{} hosts are done again, by {by}", hosts.len()),
+        Fact::Retried { by, hosts } => format!("to be done again: {}, by {by}", count(hosts.len())),
         Fact::Skipped { by, host } => format!("without {host}, by {by}"),
         Fact::Extended { by, deadline } => format!("extended until {} by {by}", time(*deadline)),
         Fact::CancelRequested { reason, who: Some(who) } => {
@@ -60,6 +60,15 @@ pub fn line(event: &Event) -> Option<String> {
         Fact::AttemptFailed { failure } => format!("failed, will be tried again: {failure}"),
         _ => return None,
     })
+}
+
+/// So many hosts, in words.
+#[must_use]
+pub fn count(hosts: usize) -> String {
+    match hosts {
+        1 => "1 host".to_owned(),
+        _ => format!("{hosts} hosts"),
+    }
 }
 
 /// How a host ended, in a line.

@@ -17,7 +17,8 @@ use crate::document::{Decode, Invalid, Node, decode_text, deserialize_by_decode}
 #[serde(transparent)]
 pub struct Endpoint(Url);
 
-const ALLOWED: &str = "a URL such as \"https://agent:7443\", \"ssh://user@host:22\" or \"local:/srv/h1\", without a password, query or fragment";
+const ALLOWED: &str = "a URL such as \"https://agent:7443\", \"ssh://user@host:22\" or, with an \
+     absolute path, \"local:/srv/h1\", without a password, query or fragment";
 
 impl Endpoint {
     /// Reads an endpoint.
@@ -26,10 +27,15 @@ impl Endpoint {
     ///
     /// [`Invalid`] when it is no URL, lacks what its scheme needs, or holds a password.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        // What is refused may hold a password, so it is not repeated.
-        let refuse = || Invalid { found: "another text".to_owned(), allowed: ALLOWED.to_owned() };
-        let url = Url::parse(text)
-            .map_err(|_| if text.contains('@') { refuse() } else { Invalid::new(text, ALLOWED) })?;
+        // What may hold a secret is not repeated.
+        let refuse = || {
+            if text.contains(['@', '?', '#']) {
+                Invalid { found: "another text".to_owned(), allowed: ALLOWED.to_owned() }
+            } else {
+                Invalid::new(text, ALLOWED)
+            }
+        };
+        let url = Url::parse(text).map_err(|_| refuse())?;
         let complete = match url.scheme() {
             "http" | "https" => url.has_host() && url.username().is_empty(),
             "ssh" => url.has_host(),
@@ -109,5 +115,14 @@ mod tests {
     fn a_password_is_refused_and_not_repeated() {
         let error = Endpoint::new("ssh://deploy:hunter2@h").unwrap_err();
         assert!(!error.to_string().contains("hunter2"));
+        let error = Endpoint::new("https://h/?token=hunter2").unwrap_err();
+        assert!(!error.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn what_holds_no_secret_is_repeated() {
+        let error = Endpoint::new("local:relative").unwrap_err().to_string();
+        assert!(error.starts_with("found \"local:relative\", allowed is a URL"), "{error}");
+        assert!(error.contains("with an absolute path"), "{error}");
     }
 }

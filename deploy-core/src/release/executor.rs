@@ -25,6 +25,20 @@ use crate::verifier::{VerifiedPackage, Verifier, VerifyError};
 /// one program a host. A package is fetched and inspected once, and only to be installed. How a release
 /// is laid out, and undone: see the [module](crate::release).
 ///
+/// ```
+/// # fn example(
+/// #     verifier: impl deploy_core::Verifier, prober: impl deploy_core::Prober,
+/// # ) -> deploy_core::SchemeExecutor {
+/// use deploy_core::{LocalConnector, ReleaseExecutor, SchemeConnector, SchemeExecutor};
+///
+/// // More connectors come beside it, such as deploy-ssh's for the scheme "ssh".
+/// let connector = SchemeConnector::new().with("local", LocalConnector::new());
+/// // The prober asks the monitoring addresses of requests; deploy-http has one, and the verifier.
+/// let releases = ReleaseExecutor::builder(connector, verifier).prober(prober).build();
+/// SchemeExecutor::new().with("local", releases)
+/// # }
+/// ```
+///
 /// # Cancellation
 ///
 /// Hosts that have not begun are `NotStarted`. On the others the program stops and puts the host

@@ -18,20 +18,20 @@ pub(crate) fn is_loopback(address: IpAddr) -> bool {
     special(address) == Some(LOOPBACK)
 }
 
-const LOOPBACK: &str = "a loopback address";
-const METADATA: &str = "the address of a cloud's metadata service";
+const LOOPBACK: &str = "loopback addresses are not allowed";
+const METADATA: &str = "the addresses of clouds' metadata services are not allowed";
 
 fn special_v4(address: Ipv4Addr) -> Option<&'static str> {
     match address.octets() {
         // Linux takes 0.0.0.0 as this machine.
-        [0, ..] => Some("an unspecified address"),
+        [0, ..] => Some("unspecified addresses are not allowed"),
         [127, ..] => Some(LOOPBACK),
         [169, 254, 169, 254] => Some(METADATA),
-        [169, 254, ..] => Some("a link-local address"),
+        [169, 254, ..] => Some("link-local addresses are not allowed"),
         // Alibaba Cloud, Oracle Cloud, and the host side of Azure.
         [100, 100, 100, 200] | [192, 0, 0, 192] | [168, 63, 129, 16] => Some(METADATA),
-        [224..=239, ..] => Some("a multicast address"),
-        [240..=255, ..] => Some("a reserved or broadcast address"),
+        [224..=239, ..] => Some("multicast addresses are not allowed"),
+        [240..=255, ..] => Some("reserved and broadcast addresses are not allowed"),
         _ => None,
     }
 }
@@ -41,11 +41,11 @@ fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
         return Some(LOOPBACK);
     }
     if address.is_unspecified() {
-        return Some("an unspecified address");
+        return Some("unspecified addresses are not allowed");
     }
     match address.segments() {
-        [0xfe80..=0xfebf, ..] => return Some("a link-local address"),
-        [0xff00..=0xffff, ..] => return Some("a multicast address"),
+        [0xfe80..=0xfebf, ..] => return Some("link-local addresses are not allowed"),
+        [0xff00..=0xffff, ..] => return Some("multicast addresses are not allowed"),
         // Amazon, which has credentials at more than one address, Google Cloud, Oracle Cloud,
         // Scaleway, Linode, Alibaba Cloud.
         [0xfd00, 0x0ec2, ..]

@@ -189,12 +189,12 @@ async fn a_busy_agent_is_asked_again_and_a_refusal_is_final() {
     ] {
         let server = Server::start(move |_, _| problem(status, kind, "the detail")).await;
         let executor = crate::support::agent::executor(server.address).build().unwrap();
-        let task = task("t-1", &endpoint(server.address), 1);
-        let error = executor.execute(context(), task).await.unwrap_err();
+        let at = endpoint(server.address);
+        let error = executor.execute(context(), task("t-1", &at, 1)).await.unwrap_err();
         let ExecuteError::Rejected { reason } = &error else {
             panic!("{error:?}");
         };
-        assert_eq!(*reason, format!("{}: the detail", &status[..3]));
+        assert_eq!(*reason, format!("{at}: {}: the detail", &status[..3]));
         assert_eq!((error.retry(), server.requests().len()), (Retry::Never, 1));
     }
 }
@@ -202,14 +202,14 @@ async fn a_busy_agent_is_asked_again_and_a_refusal_is_final() {
 #[tokio::test]
 async fn the_faults_of_a_refused_task_are_in_the_reason() {
     let agent = Agent::start().await;
-    let other = task("t-1", &endpoint(agent.address), 1);
-    agent.node.accept(other).await.unwrap();
+    let at = endpoint(agent.address);
+    agent.node.accept(task("t-1", &at, 1)).await.unwrap();
     let executor = executor(agent.address).build().unwrap();
-    let error = executor.execute(context(), task("t-1", &endpoint(agent.address), 2)).await;
+    let error = executor.execute(context(), task("t-1", &at, 2)).await;
     let Err(ExecuteError::Rejected { reason }) = error else {
         panic!("{error:?}");
     };
-    assert!(reason.starts_with("409: the id t-1 is taken"), "{reason}");
+    assert!(reason.starts_with(&format!("{at}: 409: the id t-1 is taken")), "{reason}");
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn a_token_that_the_agent_does_not_believe_or_that_may_only_read_is_refuse
         let Err(ExecuteError::Rejected { reason }) = error else {
             panic!("{error:?}");
         };
-        assert!(reason.starts_with(status), "{reason}");
+        assert!(reason.starts_with(&format!("{at}: {status}")), "{reason}");
     }
     assert_eq!(agent.hosts.tasks().len(), 0);
 }

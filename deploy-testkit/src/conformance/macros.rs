@@ -7,10 +7,9 @@
 ///
 /// ```
 /// use deploy_queue::{MemoryQueue, QueueConfig};
-/// use std::sync::Arc;
 ///
 /// deploy_testkit::queue_conformance!(memory, async |clock| {
-///     (MemoryQueue::new(QueueConfig::new().with_clock(Arc::new(clock))), ())
+///     (MemoryQueue::new(QueueConfig::new().with_clock(clock)), ())
 /// });
 /// ```
 #[macro_export]
@@ -76,10 +75,9 @@ macro_rules! queue_limits_conformance {
 ///
 /// ```
 /// use deploy_queue::{DiskStore, QueueConfig};
-/// use std::sync::Arc;
 ///
 /// deploy_testkit::durable_queue_conformance!(disk, async |path, clock| {
-///     let config = QueueConfig::new().with_clock(Arc::new(clock));
+///     let config = QueueConfig::new().with_clock(clock);
 ///     DiskStore::open(path, config).await.unwrap()
 /// });
 /// ```
@@ -252,6 +250,40 @@ macro_rules! remote_connector_conformance {
     };
 }
 
+/// Makes a module with one test for each clause of the contract of
+/// [`AgentResolver`](deploy_core::AgentResolver).
+///
+/// The expression is called with a [`VirtualClock`](crate::VirtualClock), of which a resolver has no
+/// use, and gives a [`ResolverBench`](crate::conformance::ResolverBench) and something that has to
+/// live as long.
+///
+/// ```
+/// use deploy_testkit::conformance::ResolverBench;
+/// use deploy_testkit::{StaticResolver, samples};
+///
+/// // Yours comes here, with a project that it knows, and the hosts of that.
+/// deploy_testkit::resolver_conformance!(mine, async |_clock| {
+///     let (business, project) = (samples::business(), samples::project("checkout"));
+///     let fleet = samples::fleet(1);
+///     let resolver =
+///         StaticResolver::empty().with_project(business.clone(), project.clone(), fleet);
+///     (ResolverBench::new(resolver, business, project, vec![samples::host(1)]), ())
+/// });
+/// ```
+///
+/// That a project without hosts is `NoHosts` (clause 2) takes one: test that where you can have one.
+#[macro_export]
+macro_rules! resolver_conformance {
+    ($name:ident, $make:expr) => {
+        $crate::conformance_cases!($name, ResolverBench, $make, {
+            resolving::every_host_of_a_project_is_there_once_in_its_order,
+            resolving::a_project_that_is_not_known_is_unknown,
+            resolving::a_project_of_another_business_is_unknown,
+            resolving::asking_changes_nothing,
+        });
+    };
+}
+
 /// Makes a module with one test for each case.
 #[doc(hidden)]
 #[macro_export]
@@ -299,6 +331,10 @@ macro_rules! conformance_bench {
         $crate::conformance::JournalBench::new($backend)
     }};
     (ConnectorBench, $backend:ident, $clock:ident) => {{
+        drop($clock);
+        $backend
+    }};
+    (ResolverBench, $backend:ident, $clock:ident) => {{
         drop($clock);
         $backend
     }};

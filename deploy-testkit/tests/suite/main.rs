@@ -18,6 +18,7 @@ mod lossy_link;
 mod model_fleet;
 mod people;
 mod plan;
+mod resolvers;
 mod retention;
 mod rollback;
 mod rollout;

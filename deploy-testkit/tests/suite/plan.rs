@@ -3,32 +3,15 @@
 use std::time::Duration;
 
 use deploy_core::model::{
-    DeploymentId, DeploymentRequest, Hook, HookPoint, Outcome, ReleaseAction, RollbackSpec,
-    RollbackTarget, Target,
+    DeploymentId, Hook, HookPoint, Outcome, ReleaseAction, RollbackSpec, RollbackTarget, Target,
 };
 use deploy_core::{
-    Clock, Context, ControlNode, ExecuteError, Executor, FailureCode, FnExecutor, Gate,
-    GateDecision, GateError, NodeError, Plan,
+    Clock, ControlNode, ExecuteError, Executor, FailureCode, FnExecutor, FnGate, GateDecision,
+    NodeError, Plan,
 };
 use deploy_testkit::{HostScript, ScriptedExecutor, StaticResolver, samples};
 
 use crate::support::{World, rollout, until};
-
-/// A gate that lets nothing pass.
-#[derive(Debug)]
-struct Friday;
-
-#[async_trait::async_trait]
-impl Gate for Friday {
-    async fn check(
-        &self,
-        _: Context,
-        _: DeploymentId,
-        _: DeploymentRequest,
-    ) -> Result<GateDecision, GateError> {
-        Ok(GateDecision::Refused { reason: "it is Friday".to_owned() })
-    }
-}
 
 async fn deployed(node: &ControlNode, id: &str) {
     let deployment = node.submit(rollout(id, r#"{"batches": ["100%"]}"#)).await.unwrap();
@@ -148,7 +131,10 @@ async fn a_package_that_was_changed_behind_its_address_is_no_longer_what_was_pla
 #[tokio::test]
 async fn a_plan_says_why_it_would_not_begin_at_once() {
     let world = World::new(1);
-    let node = world.builder().gate(Friday).build().await.unwrap();
+    let friday = FnGate::new(|_, _, _| async {
+        Ok(GateDecision::Refused { reason: "it is Friday".to_owned() })
+    });
+    let node = world.builder().gate(friday).build().await.unwrap();
     let due = world.clock.now().plus(Duration::from_secs(3600));
     let plan = node.plan(rollout("d1", "{}").with_not_before(due)).await.unwrap();
     assert_eq!(plan.refused.as_deref(), Some("it is Friday"));

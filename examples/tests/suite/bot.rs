@@ -5,6 +5,7 @@ use std::process::Command;
 
 use deploy_core::{Event, Fact};
 
+use crate::running::Bot;
 use crate::world::{World, bot, package, said};
 
 const HOOKS: &str = r#", "release": {"hooks": {"after_switch": ["./run"]}},
@@ -58,6 +59,14 @@ fn bad_input_is_told_whole_and_ends_with_two() {
     }
     assert!(error.contains("did you mean \"business\"?"), "{error}");
 
+    world.write("bad.toml", "[[host]]\nname = \"h1\"");
+    let output = world.deploy(&request, "bad.toml").output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    for path in ["bad.json is refused:\n  business: ", "bad.toml is refused:\n  host[0].address: "]
+    {
+        assert!(error.contains(path), "{path} is missing in:\n{error}");
+    }
+
     let output = world.deploy(&world.path("no.json"), "direct.toml").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let request = world.request("d1", &package("1"), "");
@@ -74,9 +83,10 @@ fn a_wrong_md5_touches_no_host_and_ends_with_one() {
     let text = std::fs::read_to_string(&request).unwrap();
     let md5 = deploy_core::model::Md5Digest::of(&package("1")).to_string();
     std::fs::write(&request, text.replace(&md5, &"0".repeat(32))).unwrap();
-    let output = world.deploy(&request, "direct.toml").output().unwrap();
+    let output = world.deploy_with_state(&request, "direct.toml").output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("MD5"), "{}", said(&output));
+    assert!(said(&output).contains(", with the same URL and digests"), "{}", said(&output));
     assert!(!world.path("h1").exists());
 }
 
@@ -127,20 +137,50 @@ fn check_says_what_would_be_done_and_touches_nothing() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert!(said(&output).contains("h2 at 127.0.0.1"), "{}", said(&output));
     assert!(!world.path("h1").exists());
+    let text = std::fs::read_to_string(&request).unwrap();
+    std::fs::write(&request, text.replace(r#""project": "p""#, r#""project": "q""#)).unwrap();
+    let output = Command::new(bot())
+        .arg("check")
+        .arg(&request)
+        .arg("--inventory")
+        .arg(world.path("direct.toml"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("direct.toml has b/p"), "{}", said(&output));
+}
+
+#[test]
+fn what_a_deploy_leaves_unfinished_is_named() {
+    let world = World::new(1);
+    let later = world.request("d1", &package("1"), r#", "not_before": "2099-01-01T00:00:00Z""#);
+    let running = Bot::start(world.deploy_with_state(&later, "direct.toml"));
+    running.until(|fact| matches!(fact, Fact::Waiting { .. }));
+    running.terminate();
+    assert_eq!(running.end(), Some(3));
+    let now = world.request("d2", &package("2"), "");
+    let output = world.deploy_with_state(&now, "direct.toml").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    for told in ["going on with deployment d1 too", "d1 is unfinished; the next `run`"] {
+        assert!(said(&output).contains(told), "{}", said(&output));
+    }
 }
 
 #[test]
 fn the_same_request_filed_again_is_the_same_deployment() {
     let world = World::new(1);
     let request = world.request("d1", &package("1"), HOOKS);
-    for _ in 0..2 {
+    for again in [false, true] {
         let output = world.deploy_with_state(&request, "direct.toml").output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        let told = said(&output).contains("already: nothing new is filed");
+        assert_eq!(told, again, "{}", said(&output));
     }
     assert_eq!(world.runs(1), 1);
     let changed = world.request("d1", &package("2"), HOOKS);
     let output = world.deploy_with_state(&changed, "direct.toml").output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("another request was filed as d1"), "{}", said(&output));
 }
 
 #[test]

@@ -174,8 +174,8 @@ fn what_makes_no_sense_is_told_and_ends_with_two() {
     refused(&["retry", "d1"], "it is neither paused nor finished");
     refused(&["skip", "d1", "h1"], "h1 is being done");
     refused(&["skip", "d1", "h9"], "it has no host h9");
-    refused(&["pause", "d9"], "no task d9 is known");
-    refused(&["status", "d9"], "no task d9 is known");
+    refused(&["pause", "d9"], "no deployment d9 is known");
+    refused(&["status", "d9"], "no deployment d9 is known");
     refused(&["pause", "no id"], "DEPLOYMENT: ");
     refused(&["extend", "d1", "--by", "soon"], "--by: ");
     refused(&["extend", "d1"], "required");

@@ -56,8 +56,9 @@ fn a_finished_deployment_is_undone_by_hand_and_the_history_says_who_did_it_and_w
         (&"rolled_back".into(), &"d1".into())
     );
     refused(&world, &["rollback", "d2-rollback1"], "it undoes another deployment itself");
-    refused(&world, &["rollback", "d9"], "no task d9 is known");
+    refused(&world, &["rollback", "d9"], "no deployment d9 is known");
     refused(&world, &["rollback", "d2", "--to", "no id"], "--to: ");
+    refused(&world, &["rollback", "d2", "--to", "previuos"], "no deployment previuos is known");
 }
 
 #[test]
@@ -93,7 +94,7 @@ fn past_its_budget_a_rollout_puts_back_what_it_had_switched() {
     let output = world.deploy_with_state(&request, "direct.toml").output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     for part in
-        ["rolling back 1 hosts", "d2 rolled back in", "| no port", "h1: rolled back, serves d1"]
+        ["rolling back 1 host", "d2 rolled back in", "| no port", "h1: rolled back, serves d1"]
     {
         assert!(said(&output).contains(part), "{part} is missing in: {}", said(&output));
     }
@@ -106,6 +107,8 @@ fn hosts_go_back_to_a_release_that_is_named_through_their_agent_too() {
     let agent = world.agent("127.0.0.1:0");
     deployed(&world, 3, "inventory.toml");
     done(&world, &["rollback", "d3", "--to", "d1"]);
+    // The same, whether or not the directory knows it.
+    done(&world, &["rollback", "d3", "--to", "release:d1"]);
     // Whoever files something next goes on with it first.
     let request = world.request("d3", &package("3"), PLAIN);
     let output = world.deploy_with_state(&request, "inventory.toml").output().unwrap();
