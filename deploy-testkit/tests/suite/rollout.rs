@@ -127,7 +127,7 @@ async fn a_passed_budget_cancels_running_hosts_where_it_says_so() {
     assert_eq!(statuses(&deployment).await, expected);
     let facts = world.facts(&deployment).await;
     assert!(facts.iter().any(|fact| matches!(fact, Fact::BudgetPassed { reason, .. }
-        if reason == "1 of 3 hosts failed; the failure budget is passed by at least 1")));
+        if reason == "1 of 3 hosts failed: the failure budget does not allow 1 or more")));
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ impl fmt::Display for FailureLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MoreThan(count) => write!(f, "more than {count}"),
-            Self::AtLeast(count) => write!(f, "at least {count}"),
+            Self::AtLeast(count) => write!(f, "{count} or more"),
         }
     }
 }
