@@ -34,6 +34,7 @@ mod root;
 mod ssh;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -45,7 +46,7 @@ pub use root::RootTemplate;
 pub use ssh::{SshSecrets, SshSettings};
 
 use crate::context::Context;
-use crate::document::{Decode, Node, Table};
+use crate::document::{Decode, Fault, Faults, Node, Table};
 use crate::failure::Retry;
 use crate::model::{AgentName, BusinessName, Endpoint, HostName, ProjectName, Target};
 use crate::parser::{Format, ParseError};
@@ -129,23 +130,27 @@ impl Inventory {
     ///
     /// # Errors
     ///
-    /// [`InventoryError::Unreadable`] for the first file that cannot be read or is empty.
+    /// [`InventoryError::Tokens`] with every file that cannot be read or is empty.
     pub fn tokens(&self) -> Result<Vec<(Endpoint, Secret)>, InventoryError> {
         let mut tokens = Vec::new();
-        for agent in &self.agents {
+        let mut faults = Faults::default();
+        for (index, agent) in self.agents.iter().enumerate() {
             let Some(file) = &agent.token_file else {
                 continue;
             };
             let path = self.directory.join(file);
-            let unreadable =
-                |source| InventoryError::Unreadable { path: path.display().to_string(), source };
-            let token = std::fs::read_to_string(&path).map_err(unreadable)?;
-            if token.trim().is_empty() {
-                return Err(unreadable(io::Error::other("the token file is empty")));
+            let mut fault = |what: &dyn fmt::Display| {
+                let found = format!("{}: {what}", path.display());
+                let field = format!("agent[{index}].token_file");
+                faults.push(Fault::new(field, found, "a file that holds the agent's token"));
+            };
+            match std::fs::read_to_string(&path) {
+                Ok(token) if token.trim().is_empty() => fault(&"it is empty"),
+                Ok(token) => tokens.push((agent.endpoint.clone(), Secret::new(token.trim()))),
+                Err(error) => fault(&error),
             }
-            tokens.push((agent.endpoint.clone(), Secret::new(token.trim())));
         }
-        Ok(tokens)
+        if faults.is_empty() { Ok(tokens) } else { Err(InventoryError::Tokens(faults)) }
     }
 
     /// The hosts of a project, in the order of its patterns and then of the inventory.
@@ -329,10 +334,13 @@ pub enum InventoryError {
         #[source]
         source: ParseError,
     },
+    /// Token files cannot be used: all that cannot.
+    #[error("{0}")]
+    Tokens(Faults),
 }
 
 impl InventoryError {
-    /// Whether the same file is worth reading again: never as it is.
+    /// Whether the same files are worth reading again: never as they are.
     #[must_use]
     pub fn retry(&self) -> Retry {
         Retry::Never
@@ -377,6 +385,35 @@ mod tests {
             ["web-2", "web-1", "db-1"]
         );
         assert_eq!(names(&project(r#""*""#)), ["db-1", "web-1", "web-2"]);
+    }
+
+    #[test]
+    fn all_token_files_that_cannot_be_used_are_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let agent = |name: &str| {
+            format!(
+                r#"{{"name": "{name}", "endpoint": "http://{name}", "token_file": "{name}.token"}}"#
+            )
+        };
+        let agents = ["east", "west", "north"].map(agent).join(", ");
+        let file = directory.path().join("inventory.json");
+        std::fs::write(&file, format!(r#"{{"agent": [{agents}]}}"#)).unwrap();
+        let inventory = Inventory::load(&file).unwrap();
+        std::fs::write(directory.path().join("north.token"), "0123456789abcdef\n").unwrap();
+        std::fs::write(directory.path().join("west.token"), " \n").unwrap();
+        let InventoryError::Tokens(faults) = inventory.tokens().unwrap_err() else {
+            panic!("they are told apart from other errors");
+        };
+        let found: Vec<_> = faults.as_slice().iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("agent[0].token_file: found "), "{found:?}");
+        assert!(found[0].contains("east.token: No such file"), "{found:?}");
+        assert!(found[1].contains("west.token: it is empty, allowed is a file"), "{found:?}");
+        for name in ["east", "west"] {
+            std::fs::write(directory.path().join(format!("{name}.token")), "abc").unwrap();
+        }
+        let tokens = inventory.tokens().unwrap();
+        assert_eq!(tokens[2].1.expose(), "0123456789abcdef");
     }
 
     #[test]

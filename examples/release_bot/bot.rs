@@ -30,8 +30,7 @@ impl Parts {
         let inventory = input::inventory(&args.inventory);
         let gates = gates(args.gates.as_deref(), args.approvals.as_deref());
         let (inventory, gates) = input::both(inventory, gates)?;
-        let tokens = inventory.tokens().map_err(|error| BadInput::new(input::chain(&error)));
-        let (_, ssh) = input::both(tokens, input::ssh(&inventory, args.ssh))?;
+        let ((), ssh) = input::both(input::tokens(&inventory), input::ssh(&inventory, args.ssh))?;
         Ok(Self { inventory, ssh, gates })
     }
 }

@@ -9,13 +9,12 @@ use deploy_core::{
 use deploy_examples::wiring;
 
 use crate::args::CheckArgs;
-use crate::input::{self, AnyError, BadInput};
+use crate::input::{self, AnyError};
 
 pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, AnyError> {
     let inventory = input::inventory(&args.inventory);
     let (request, inventory) = input::both(input::request(&args.task), inventory)?;
-    let tokens = inventory.tokens().map_err(|error| BadInput::new(input::chain(&error)));
-    let (_, ssh) = input::both(tokens, input::ssh(&inventory, args.ssh))?;
+    let ((), ssh) = input::both(input::tokens(&inventory), input::ssh(&inventory, args.ssh))?;
     let state = wiring::State::open(None).await?;
     let cx = Context::new(TaskId::new("check")?);
     let resolved =

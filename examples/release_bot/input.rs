@@ -7,7 +7,7 @@ use std::path::Path;
 use deploy_core::document::Decode;
 use deploy_core::gate::GatePolicy;
 use deploy_core::model::DeploymentRequest;
-use deploy_core::{Drift, Format, Inventory, ParseError, Plan};
+use deploy_core::{Drift, Faults, Format, Inventory, InventoryError, ParseError, Plan};
 use deploy_examples::{SshHosts, SshOptions, ssh_hosts};
 
 /// An error of any part.
@@ -90,7 +90,15 @@ fn document<T: Decode>(path: &Path) -> Result<T, BadInput> {
 /// Reads an inventory from a file.
 pub(crate) fn inventory(path: &Path) -> Result<Inventory, BadInput> {
     Inventory::load(path).map_err(|error| match &error {
-        deploy_core::InventoryError::Invalid { path, source } => BadInput(faults(path, source)),
+        InventoryError::Invalid { path, source } => BadInput(faults(path, source)),
+        _ => BadInput(chain(&error)),
+    })
+}
+
+/// Finds out whether the token files of an inventory can be read.
+pub(crate) fn tokens(inventory: &Inventory) -> Result<(), BadInput> {
+    inventory.tokens().map(drop).map_err(|error| match &error {
+        InventoryError::Tokens(all) => BadInput(refused("the inventory", all)),
         _ => BadInput(chain(&error)),
     })
 }
@@ -103,15 +111,18 @@ pub(crate) fn ssh(
     ssh_hosts(inventory, &options.into()).map_err(BadInput)
 }
 
-/// All faults of a document, a line each.
+/// Why a document cannot be read.
 fn faults(path: &str, error: &ParseError) -> String {
     match error.faults() {
-        Some(faults) => {
-            let lines: Vec<_> = faults.as_slice().iter().map(|f| format!("  {f}")).collect();
-            format!("{path} is refused:\n{}", lines.join("\n"))
-        }
+        Some(faults) => refused(path, faults),
         None => format!("{path} is refused: {error}"),
     }
+}
+
+/// All faults of a document, a line each.
+fn refused(path: &str, faults: &Faults) -> String {
+    let lines: Vec<_> = faults.as_slice().iter().map(|f| format!("  {f}")).collect();
+    format!("{path} is refused:\n{}", lines.join("\n"))
 }
 
 /// An error and its causes, joined by colons.
