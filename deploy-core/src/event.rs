@@ -1,5 +1,7 @@
 //! Facts, and the events that record them.
 
+mod text;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -312,7 +314,8 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         who: Option<String>,
     },
-    /// An attempt failed and will be made again.
+    /// An attempt at something failed and is made again: at a step of the task, at reaching an agent,
+    /// or, where the failure names one, at reaching a host.
     AttemptFailed {
         /// Why.
         failure: Failure,
@@ -336,6 +339,7 @@ impl Fact {
             | Self::StepFinished { host, .. }
             | Self::Output { host, .. } => Some(host),
             Self::HostFinished { result } => Some(&result.host),
+            Self::AttemptFailed { failure } => failure.host.as_ref(),
             _ => None,
         }
     }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::event::Event;
+use crate::event::{Event, Fact};
+use crate::model::HostResult;
 
 /// Sees every event, live.
 ///
@@ -25,7 +26,7 @@ use crate::event::Event;
 /// ```
 /// use deploy_core::{Event, FnObserver};
 ///
-/// let printer = FnObserver::new(|event: &Event| println!("{} {}", event.task, event.fact.name()));
+/// let printer = FnObserver::new(|event: &Event| println!("{} {}", event.task, event.fact));
 /// ```
 #[cfg_attr(
     not(any(test, feature = "mock")),
@@ -83,8 +84,9 @@ impl<F: Fn(&Event) + Send + Sync + 'static> Observer for FnObserver<F> {
     }
 }
 
-/// An observer that writes one `tracing` event for each event, at the level INFO (steps and output
-/// at DEBUG), under the target `deploy`.
+/// An observer that writes one `tracing` event for each event, under the target `deploy`, at the level
+/// INFO (steps and output at DEBUG): the fact in words, and as fields the task, the sequence number and the
+/// fact's name, and the host and its step where it is about one.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct TracingObserver;
@@ -99,25 +101,18 @@ impl TracingObserver {
 
 impl Observer for TracingObserver {
     fn observe(&self, event: &Event) {
-        use crate::event::Fact;
-        let (task, name) = (&event.task, event.fact.name());
-        let sequence = event.sequence.number();
+        let (task, sequence, fact) = (&event.task, event.sequence.number(), event.fact.name());
+        let text = &event.fact;
         match &event.fact {
-            Fact::StepStarted { host, step } | Fact::StepFinished { host, step, .. } => {
-                tracing::debug!(target: "deploy", %task, sequence, %host, %step, "{name}");
+            Fact::StepStarted { host, step }
+            | Fact::StepFinished { host, step, .. }
+            | Fact::Output { host, step, .. } => {
+                tracing::debug!(target: "deploy", %task, sequence, fact, %host, %step, "{text}");
             }
-            Fact::Output { host, step, text } => {
-                tracing::debug!(target: "deploy", %task, sequence, %host, %step, text, "{name}");
+            Fact::HostStarted { host } | Fact::HostFinished { result: HostResult { host, .. } } => {
+                tracing::info!(target: "deploy", %task, sequence, fact, %host, "{text}");
             }
-            Fact::HostFinished { result } => {
-                let (host, status) = (&result.host, result.status);
-                tracing::info!(target: "deploy", %task, sequence, %host, %status, "{name}");
-            }
-            Fact::Finished { outcome, failure } => {
-                let failure = failure.as_ref().map(ToString::to_string);
-                tracing::info!(target: "deploy", %task, sequence, %outcome, failure, "{name}");
-            }
-            _ => tracing::info!(target: "deploy", %task, sequence, "{name}"),
+            _ => tracing::info!(target: "deploy", %task, sequence, fact, "{text}"),
         }
     }
 }
@@ -132,5 +127,79 @@ impl Observer for Vec<Arc<dyn Observer>> {
                 tracing::error!(target: "deploy", task = %event.task, ?observer, "it panicked");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::sync::{Mutex, PoisonError};
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Metadata, Subscriber};
+
+    use super::*;
+    use crate::event::Sequence;
+    use crate::model::{Actor, HostName, TaskId, Timestamp};
+    use crate::release_step::Step;
+
+    /// Keeps what is logged, a line each.
+    #[derive(Clone, Debug, Default)]
+    struct Log(Arc<Mutex<Vec<String>>>);
+
+    impl Subscriber for Log {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &tracing::Event<'_>) {
+            let mut line = Line(event.metadata().level().to_string());
+            event.record(&mut line);
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line.0);
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    struct Line(String);
+
+    impl Visit for Line {
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            let _ = write!(self.0, " {}={value:?}", field.name());
+        }
+    }
+
+    #[test]
+    fn facts_are_logged_in_words_with_what_they_are_about_as_fields() {
+        let log = Log::default();
+        let (task, host) = (TaskId::new("d1").unwrap(), HostName::new("web-3").unwrap());
+        let facts = [
+            Fact::Paused { by: Actor::new("anna", "the phones ring") },
+            Fact::StepStarted { host, step: Step::Unpack },
+        ];
+        tracing::subscriber::with_default(log.clone(), || {
+            for (number, fact) in (1..).zip(facts) {
+                let event = Event::new(task.clone(), Sequence::new(number), Timestamp::now(), fact);
+                TracingObserver::new().observe(&event);
+            }
+        });
+        assert_eq!(
+            *log.0.lock().unwrap(),
+            [
+                "INFO message=paused by anna: the phones ring task=d1 sequence=1 fact=\"paused\"",
+                "DEBUG message=web-3: unpack begun task=d1 sequence=2 fact=\"step_started\" host=web-3 step=unpack",
+            ]
+        );
     }
 }

@@ -2,7 +2,6 @@
 
 use deploy_core::model::HostStatus;
 use deploy_core::{BatchHold, FailureCode, Phase, Subject, TaskState};
-use deploy_examples::show::count as hosts;
 use serde::{Deserialize, Serialize};
 
 /// Something that a person may do.
@@ -79,4 +78,11 @@ pub(crate) fn of(state: &TaskState) -> Vec<Advice> {
         _ => {}
     }
     all
+}
+
+fn hosts(count: usize) -> String {
+    match count {
+        1 => "1 host".to_owned(),
+        _ => format!("{count} hosts"),
+    }
 }

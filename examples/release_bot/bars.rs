@@ -36,9 +36,8 @@ impl Bars {
             }
             Fact::HostFinished { result } => {
                 let bar = self.bar(&result.host);
-                let line = show::host(result);
-                let message =
-                    line.trim().trim_start_matches(&format!("{}: ", result.host)).to_owned();
+                let line = result.to_string();
+                let message = line.trim_start_matches(&format!("{}: ", result.host)).to_owned();
                 if result.status == HostStatus::Succeeded {
                     bar.finish_with_message(message);
                 } else {

@@ -34,6 +34,14 @@ impl Outcome {
             Self::RolledBack => "rolled_back",
         }
     }
+
+    /// The state in a sentence.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::RolledBack => "rolled back",
+            other => other.as_str(),
+        }
+    }
 }
 
 impl fmt::Display for Outcome {
@@ -77,6 +85,33 @@ impl HostStatus {
             Self::NotStarted => "not_started",
             Self::Checked => "checked",
         }
+    }
+
+    /// The status in a sentence.
+    fn words(self) -> &'static str {
+        match self {
+            Self::RolledBack => "rolled back",
+            Self::NotStarted => "not started",
+            other => other.as_str(),
+        }
+    }
+}
+
+/// The host, how it ended and why, what it serves where that is not the release, and what failed
+/// afterwards, on one line.
+impl fmt::Display for HostResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.host, self.status.words())?;
+        if let Some(Failure { step, message, .. }) = &self.failure {
+            match step {
+                Some(step) => write!(f, " ({step}: {message})")?,
+                None => write!(f, " ({message})")?,
+            }
+        }
+        if let (Some(serves), true) = (&self.serves, self.status != HostStatus::Succeeded) {
+            write!(f, ", serves {serves}")?;
+        }
+        self.further.iter().try_for_each(|further| write!(f, "; then {further}"))
     }
 }
 
