@@ -24,7 +24,8 @@ use crate::model::{ReleaseReport, ReleaseTask};
 ///    where it was, or gives the report that there is. Hosts that are done are not done again.
 /// 3. What is not known is [`HostStatus::Unknown`](crate::model::HostStatus::Unknown), never success.
 /// 4. While it works, it reports `HostStarted`, `StepStarted`, `StepFinished`, `Output` and
-///    `HostFinished` through the context; the last one before it returns, for every host.
+///    `HostFinished` through the context; the last one before it returns, for every host. It reports
+///    `AttemptFailed` when it cannot reach somebody and tries again, the first few times.
 /// 5. An error means that no host was touched, or that nothing is known about any
 ///    ([`ExecuteError::Lost`]).
 /// 6. A host on which all went well ends as the action [aims](crate::model::ReleaseAction::aim), and what

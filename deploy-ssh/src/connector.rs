@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use deploy_core::model::{Endpoint, Target};
-use deploy_core::{ConnectError, Connector, Context, Session};
+use deploy_core::model::{Endpoint, HostName, Target};
+use deploy_core::{ConnectError, Connector, Context, Fact, Failure, Session, Step};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::{ALLOWED, Address};
@@ -70,15 +70,24 @@ impl SshConnector {
         cx: &Context,
         endpoint: &Endpoint,
     ) -> Result<SshSession, ConnectError> {
+        self.reach(cx, endpoint, None).await
+    }
+
+    async fn reach(
+        &self,
+        cx: &Context,
+        endpoint: &Endpoint,
+        host: Option<&HostName>,
+    ) -> Result<SshSession, ConnectError> {
         let login = self.login(endpoint)?;
         let name = endpoint.to_string();
-        let host = login.address.to_string();
+        let address = login.address.to_string();
         tokio::select! {
             biased;
             () = cx.cancel.cancelled() => Err(ConnectError::Cancelled),
             () = at(cx.deadline) => Err(ConnectError::TimedOut { endpoint: name.clone() }),
-            link = self.try_often(cx, &login, &name) => {
-                Ok(SshSession::new(link?, host, self.settings.other.clone()))
+            link = self.try_often(cx, &login, &name, host) => {
+                Ok(SshSession::new(link?, address, self.settings.other.clone()))
             }
         }
     }
@@ -95,12 +104,14 @@ impl SshConnector {
         Ok(Login { address, user, methods: Arc::clone(methods), host_keys: host_keys.clone() })
     }
 
-    /// Tries again what may pass. No command has run yet.
+    /// Tries again what may pass, and reports it where it is known which host it is. No command has
+    /// run yet.
     async fn try_often(
         &self,
         cx: &Context,
         login: &Login,
         endpoint: &str,
+        host: Option<&HostName>,
     ) -> Result<Link, ConnectError> {
         let session = Arc::new(permit(&self.sessions).await);
         let mut attempt = 1;
@@ -118,6 +129,11 @@ impl SshConnector {
                 error = &error as &dyn std::error::Error,
                 "trying again"
             );
+            if let Some(host) = host {
+                let failure = Failure::from(&error).with_host(host.clone());
+                let failure = failure.with_step(Step::Connect);
+                cx.report(Fact::AttemptFailed { failure });
+            }
             tokio::time::sleep(pause).await;
             attempt += 1;
         }
@@ -137,7 +153,7 @@ impl SshConnector {
 #[async_trait]
 impl Connector for SshConnector {
     async fn connect(&self, cx: Context, target: Target) -> Result<Box<dyn Session>, ConnectError> {
-        Ok(Box::new(self.open(&cx, &target.endpoint).await?))
+        Ok(Box::new(self.reach(&cx, &target.endpoint, Some(&target.host)).await?))
     }
 }
 

@@ -5,8 +5,8 @@ use deploy_core::model::{
     RollbackTarget, Timestamp,
 };
 use deploy_core::{
-    ControlNode, Fact, Failure, HostState, NodeError, Phase, Sequence, Step, Subject, TaskState,
-    TaskSummary,
+    ControlNode, Event, Fact, Failure, HostState, NodeError, Phase, Sequence, Step, Subject,
+    TaskState, TaskSummary,
 };
 use serde::{Deserialize, Serialize};
 
@@ -63,12 +63,33 @@ pub(crate) struct Account {
     pub(crate) results: Vec<HostResult>,
     /// What people did to it.
     pub(crate) deeds: Vec<Deed>,
+    /// The last attempt that failed and was made again, while it has not ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trouble: Option<Trouble>,
     /// What else went wrong in the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) failure: Option<Failure>,
     /// What a person may do now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) next: Vec<Advice>,
+}
+
+/// An attempt that failed and was made again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Trouble {
+    pub(crate) at: Timestamp,
+    pub(crate) failure: Failure,
+}
+
+impl Trouble {
+    fn of(event: &Event) -> Option<Self> {
+        match &event.fact {
+            Fact::AttemptFailed { failure } => {
+                Some(Self { at: event.at, failure: failure.clone() })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A host that is being done.
@@ -113,11 +134,12 @@ impl Account {
         // What is not there is not waited for, nor what comes afterwards.
         let last = deployment.state().await?.last;
         let unknown = || NodeError::Unknown { id: id.into() };
-        let (mut fold, mut deeds, mut began_at) = (None, Vec::new(), None);
+        let (mut fold, mut deeds, mut began_at, mut trouble) = (None, Vec::new(), None, None);
         let mut events = deployment.events(Sequence::START);
         while let Some(event) = events.next().await {
             let event = event?;
             deeds.extend(Deed::of(&event));
+            trouble = Trouble::of(&event).or(trouble);
             if matches!(event.fact, Fact::RolloutStarted { .. }) {
                 began_at = Some(event.at);
             }
@@ -134,7 +156,8 @@ impl Account {
         }
         let (summary, state) = fold.ok_or_else(unknown)?;
         let behind = deployment.line().await?;
-        Ok(Self { behind, began_at, deeds, ..Self::of(summary, &state) })
+        let trouble = trouble.filter(|_| state.outcome.is_none());
+        Ok(Self { behind, began_at, deeds, trouble, ..Self::of(summary, &state) })
     }
 
     fn of(summary: TaskSummary, state: &TaskState) -> Self {
@@ -167,6 +190,7 @@ impl Account {
             running: state.in_flight().map(Running::of).collect(),
             results: state.results().cloned().collect(),
             deeds: Vec::new(),
+            trouble: None,
             failure: state.failure.clone(),
             next: advice::of(state),
             summary,

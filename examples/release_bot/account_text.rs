@@ -7,7 +7,7 @@ use deploy_core::model::{Requirement, RollbackSpec, Timestamp};
 use deploy_core::{HostRecord, Phase};
 use deploy_examples::show;
 
-use crate::account::Account;
+use crate::account::{Account, Trouble};
 use crate::advice::Advice;
 use crate::deed::Deed;
 
@@ -70,6 +70,7 @@ pub(crate) fn whole(account: &Account, directory: &Path) -> String {
         ("rollout began", time(account.began_at)),
         ("has to be over", time(account.deadline.filter(|_| account.outcome().is_none()))),
         ("ended", time(account.finished_at)),
+        ("last failed attempt", account.trouble.as_ref().map(trouble)),
     ] {
         if let Some(value) = value {
             let _ = write!(text, "\n  {what}: {value}");
@@ -89,7 +90,7 @@ pub(crate) fn whole(account: &Account, directory: &Path) -> String {
         };
     }
     for result in &account.results {
-        let _ = write!(text, "\n{}", show::host(result));
+        let _ = write!(text, "\n  {result}");
         text.push_str(&show::output(result).unwrap_or_default());
     }
     if account.results.iter().any(|result| show::output(result).is_some()) {
@@ -126,6 +127,10 @@ pub(crate) fn advice(advice: &[Advice], deployment: &str, directory: Option<&Pat
     }
 }
 
+fn trouble(trouble: &Trouble) -> String {
+    format!("at {}, and tried again: {}", show::time(trouble.at), trouble.failure)
+}
+
 fn requirement(requirement: &Requirement) -> String {
     match &requirement.name {
         Some(name) => format!("{} {name}", requirement.id),
@@ -154,7 +159,9 @@ pub(crate) fn host(record: &HostRecord) -> String {
     let (business, project) = (&deployment.business, &deployment.project);
     let mut line = format!("{}  {business}/{project}", deployment.task);
     match (&record.result, record.began_at) {
-        (Some(result), _) => line.push_str(&show::host(result)),
+        (Some(result), _) => {
+            let _ = write!(line, "  {result}");
+        }
         (None, Some(_)) => {
             let _ = write!(line, "  {}: is being done", record.host);
         }

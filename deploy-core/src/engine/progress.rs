@@ -1,6 +1,7 @@
 //! From the executors' observer to the driver that records what they saw.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -19,6 +20,9 @@ const OUTPUT: usize = 80 * 1024;
 
 /// How long the note of a step may be, in bytes.
 const NOTE: usize = 4 * 1024;
+
+/// How many failed attempts are recorded of a host, and of a part beside its hosts.
+const ATTEMPTS: usize = 8;
 
 /// Facts that executors have reported and that nobody has recorded yet. Those other than output are
 /// bounded by the number of hosts and steps, so they always find room.
@@ -57,7 +61,8 @@ impl Progress {
         hosts: impl IntoIterator<Item = HostName>,
     ) -> PartProgress {
         let hosts = hosts.into_iter().map(|host| (host, Seen::default())).collect();
-        PartProgress { all: self.clone(), part, hosts: Mutex::new(hosts) }
+        let hosts = Mutex::new(hosts);
+        PartProgress { all: self.clone(), part, hosts, attempts: AtomicUsize::new(0) }
     }
 
     fn push(&self, part: TaskId, fact: Fact) {
@@ -83,6 +88,8 @@ pub(super) struct PartProgress {
     all: Progress,
     part: TaskId,
     hosts: Mutex<BTreeMap<HostName, Seen>>,
+    /// How many failed attempts were told that are no host's.
+    attempts: AtomicUsize,
 }
 
 /// What was reported of a host.
@@ -92,6 +99,7 @@ struct Seen {
     begun: BTreeSet<Step>,
     ended: BTreeSet<Step>,
     output: BTreeMap<Step, usize>,
+    attempts: usize,
     finished: bool,
 }
 
@@ -112,6 +120,10 @@ impl Seen {
                 *sum = sum.saturating_add(text.len());
                 *sum <= OUTPUT
             }
+            Fact::AttemptFailed { .. } => {
+                self.attempts += 1;
+                self.attempts <= ATTEMPTS
+            }
             Fact::HostFinished { .. } => !std::mem::replace(&mut self.finished, true),
             _ => false,
         }
@@ -120,10 +132,16 @@ impl Seen {
 
 impl Observer for PartProgress {
     fn observe(&self, event: &Event) {
-        let Some(host) = event.fact.host() else { return };
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = hosts.get_mut(host).is_some_and(|seen| seen.take(&event.fact));
-        drop(hosts);
+        let news = match event.fact.host() {
+            Some(host) => {
+                let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+                hosts.get_mut(host).is_some_and(|seen| seen.take(&event.fact))
+            }
+            None if matches!(event.fact, Fact::AttemptFailed { .. }) => {
+                self.attempts.fetch_add(1, Ordering::Relaxed) < ATTEMPTS
+            }
+            None => false,
+        };
         if news {
             self.all.push(self.part.clone(), event.fact.clone());
         }
@@ -134,6 +152,7 @@ impl Observer for PartProgress {
 mod tests {
     use super::*;
     use crate::event::Sequence;
+    use crate::failure::{Failure, FailureCode};
     use crate::model::{HostResult, HostStatus, Timestamp};
 
     fn report(part: &PartProgress, fact: Fact) {
@@ -151,9 +170,13 @@ mod tests {
             report(&part, Fact::StepStarted { host: name("b"), step: Step::Lock });
             let text = "x".repeat(1_000);
             report(&part, Fact::Output { host: name("a"), step: Step::AfterSwitch, text });
+            let failure = Failure::new(FailureCode::AgentUnreachable, "no route");
+            report(&part, Fact::AttemptFailed { failure: failure.clone() });
+            report(&part, Fact::AttemptFailed { failure: failure.clone().with_host(name("a")) });
+            report(&part, Fact::AttemptFailed { failure: failure.with_host(name("b")) });
         }
         let outputs = OUTPUT / 1_000;
-        assert_eq!(all.take().len(), 1 + outputs);
+        assert_eq!(all.take().len(), 1 + outputs + 2 * ATTEMPTS);
         let result = HostResult::new(name("a"), HostStatus::Succeeded);
         report(&part, Fact::HostFinished { result });
         report(&part, Fact::StepStarted { host: name("a"), step: Step::Unpack });

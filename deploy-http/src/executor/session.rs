@@ -36,6 +36,8 @@ pub(super) struct Session<'a> {
     progress: AgentReport,
     taken: Taken,
     last_heard: Instant,
+    /// Whether it is known that calls fail at present.
+    told: bool,
     /// How often the task was given again since the last event.
     given_again: u32,
 }
@@ -57,6 +59,7 @@ impl<'a> Session<'a> {
             progress: AgentReport::new(task),
             taken: if cx.attempt > 1 { Taken::Earlier } else { Taken::No },
             last_heard: Instant::now(),
+            told: false,
             given_again: 0,
         }
     }
@@ -91,7 +94,7 @@ impl<'a> Session<'a> {
             let (source, wait) = match self.agent.submit().await {
                 Ok(()) => {
                     self.taken = Taken::Yes;
-                    self.last_heard = Instant::now();
+                    self.heard();
                     return Ok(());
                 }
                 Err(CallError::Refused { reason }) => {
@@ -107,14 +110,15 @@ impl<'a> Session<'a> {
                     (source, None)
                 }
             };
+            let error = match self.taken {
+                Taken::No => ExecuteError::Unreachable { endpoint: self.agent.endpoint(), source },
+                _ => self.lost(source),
+            };
             let pause = backoff.next(wait);
             if begun.elapsed() + pause >= self.patience.retry_window {
-                let endpoint = self.agent.endpoint();
-                return Err(match self.taken {
-                    Taken::No => ExecuteError::Unreachable { endpoint, source },
-                    _ => ExecuteError::Lost { endpoint, source },
-                });
+                return Err(error);
             }
+            self.tell(&error);
             tokio::select! {
                 _reason = stopped(self.cx) => {}
                 () = tokio::time::sleep(pause) => {}
@@ -133,7 +137,10 @@ impl<'a> Session<'a> {
         let mut backoff = Backoff::new(self.patience.first_pause, LONGEST_PAUSE);
         loop {
             let before = self.progress.last();
-            let (source, wait) = match self.agent.events(self.progress.last()).await {
+            let called = self.agent.events(self.progress.last()).await;
+            // A stream that breaks off is nothing strange; a call that fails is.
+            let failed = called.is_err();
+            let (source, wait) = match called {
                 Ok(feed) => {
                     let broken = self.read(feed).await?;
                     if self.progress.finished() {
@@ -154,14 +161,23 @@ impl<'a> Session<'a> {
                 Err(CallError::Unclear { source }) => (source, None),
                 Err(CallError::Refused { reason }) => (reason.into(), None),
             };
+            let error = self.lost(source);
             if self.last_heard.elapsed() >= self.patience.lost_after {
-                return Err(self.lost(source));
+                return Err(error);
+            }
+            if failed {
+                self.tell(&error);
             }
             if self.progress.last() > before {
                 self.given_again = 0;
                 backoff.reset();
             }
-            tracing::debug!(target: "deploy", task = %self.cx.task, error = %source, "an event stream broke off");
+            tracing::debug!(
+                target: "deploy",
+                task = %self.cx.task,
+                error = &error as &dyn std::error::Error,
+                "an event stream broke off"
+            );
             tokio::time::sleep(backoff.next(wait)).await;
         }
     }
@@ -179,7 +195,7 @@ impl<'a> Session<'a> {
                         return Ok("the task has ended".into());
                     }
                 }
-                Ok(Signal::Alive) => self.last_heard = Instant::now(),
+                Ok(Signal::Alive) => self.heard(),
                 Ok(Signal::Strange) => strange = true,
                 // It has said all it has to say, and we have not understood the end.
                 Ok(Signal::End) if strange => {
@@ -216,6 +232,19 @@ impl<'a> Session<'a> {
             self.cx.report(Fact::HostFinished { result });
         }
         self.progress.report()
+    }
+
+    /// The agent lives.
+    fn heard(&mut self) {
+        self.last_heard = Instant::now();
+        self.told = false;
+    }
+
+    /// Reports that a call failed and is made again: once until the agent is heard again.
+    fn tell(&mut self, error: &ExecuteError) {
+        if !std::mem::replace(&mut self.told, true) {
+            self.cx.report(Fact::AttemptFailed { failure: error.into() });
+        }
     }
 
     fn lost(&self, source: Cause) -> ExecuteError {

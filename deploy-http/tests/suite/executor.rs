@@ -107,9 +107,35 @@ async fn an_agent_that_is_not_there_is_unreachable_and_nothing_was_started() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let executor = executor(address).retry_window(Duration::from_millis(50)).build().unwrap();
-    let error = executor.execute(context(), task("t-1", &endpoint(address), 1)).await.unwrap_err();
+    let (cx, facts) = watched();
+    let error = executor.execute(cx, task("t-1", &endpoint(address), 1)).await.unwrap_err();
     assert!(matches!(error, ExecuteError::Unreachable { .. }), "{error:?}");
     assert!(error.retry().is_worth_it());
+    // Whoever watches hears at once that it does not go on, and hears it once.
+    let facts = facts.lock().unwrap();
+    let [Fact::AttemptFailed { failure }] = &facts[..] else {
+        panic!("{facts:?}");
+    };
+    assert_eq!(failure.code, FailureCode::AgentUnreachable);
+    assert!(failure.message.contains("could not be reached: "), "{failure}");
+}
+
+#[tokio::test]
+async fn an_agent_that_dies_in_the_middle_is_told_once_until_it_is_there_again() {
+    let server = Server::start(|number, request| match (number, is_submit(request)) {
+        (_, true) => Reply::status("202 Accepted", ""),
+        (1 | 2 | 4 | 5, false) => problem("502 Bad Gateway", "storage", "no agent"),
+        (3, false) => stream("t-1", [Fact::HostStarted { host: samples::host(1) }]),
+        (_, false) => stream("t-1", [host_finished(1), host_finished(1), finished()]),
+    })
+    .await;
+    let executor = executor(server.address).build().unwrap();
+    let (cx, facts) = watched();
+    let report = executor.execute(cx, task("t-1", &endpoint(server.address), 1)).await.unwrap();
+    assert!(report.succeeded());
+    let facts = facts.lock().unwrap();
+    let names: Vec<_> = facts.iter().map(Fact::name).collect();
+    assert_eq!(names, ["attempt_failed", "host_started", "attempt_failed", "host_finished"]);
 }
 
 #[tokio::test]

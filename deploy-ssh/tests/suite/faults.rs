@@ -55,6 +55,30 @@ async fn a_host_that_is_down_is_unreachable() {
 }
 
 #[tokio::test]
+async fn whoever_watches_hears_that_a_host_is_tried_again() {
+    let fleet = SshFleet::start(1);
+    let site = Site::new(&fleet.hosts()[0], "/srv/app");
+    site.host.down();
+    let one = package("one", NOISE);
+    let task = task(1, &one, vec![site.target()]);
+    let watched = Watched::new(&task);
+    let stubborn = builder(&fleet).retries(1).build().unwrap();
+    let results = deploy_watched(stubborn, &one, &task, &watched).await;
+    assert_eq!(code(&results[0]), FailureCode::HostUnreachable);
+    let tries = |fact: &Fact| match fact {
+        Fact::AttemptFailed { failure } => Some(failure.clone()),
+        _ => None,
+    };
+    let tries: Vec<_> = watched.facts().iter().filter_map(tries).collect();
+    assert_eq!(tries.len(), 1, "{tries:?}");
+    assert_eq!(
+        (tries[0].host.as_ref(), tries[0].step),
+        (Some(&results[0].host), Some(Step::Connect))
+    );
+    assert_eq!(Some(&tries[0].message), results[0].failure.as_ref().map(|last| &last.message));
+}
+
+#[tokio::test]
 async fn a_host_that_says_nothing_is_unreachable() {
     let fleet = SshFleet::start(1);
     let site = Site::new(&fleet.hosts()[0], "/srv/app");

@@ -95,6 +95,10 @@ impl Watched {
         Self { cx, facts, seen }
     }
 
+    pub(crate) fn facts(&self) -> Vec<Fact> {
+        self.facts.lock().unwrap().clone()
+    }
+
     pub(crate) fn count(&self, what: impl Fn(&Fact) -> bool) -> usize {
         self.facts.lock().unwrap().iter().filter(|fact| what(fact)).count()
     }

@@ -65,6 +65,26 @@ fn a_running_rollout_is_paused_shown_and_resumed() {
 }
 
 #[test]
+fn whoever_asks_hears_that_an_agent_is_not_there_while_it_is_tried_again() {
+    let world = World::new(1);
+    let agent = world.agent("127.0.0.1:0");
+    let address = agent.address;
+    drop(agent);
+    let request = world.request("d1", &package("1"), "");
+    let running = Bot::start(world.deploy_with_state(&request, "inventory.toml"));
+    running.until(|fact| matches!(fact, Fact::AttemptFailed { .. }));
+    let text = done(&world, &["status", "d1"]);
+    assert!(text.contains("last failed attempt: at 20"), "{text}");
+    assert!(
+        text.contains(&format!("tried again: http://{address}/ could not be reached")),
+        "{text}"
+    );
+    let _agent = world.start_agent(&address.to_string());
+    assert_eq!(running.end(), Some(0));
+    assert!(!done(&world, &["status", "d1"]).contains("failed attempt"));
+}
+
+#[test]
 fn a_deployment_that_was_paused_is_cancelled_and_the_reason_is_kept() {
     let world = World::new(3);
     let running = paused(&world);

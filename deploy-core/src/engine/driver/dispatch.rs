@@ -107,12 +107,15 @@ impl Driver {
         let reported = self.progress.take();
         let news = |state: &TaskState| {
             let is_news = |(part, fact): &&(TaskId, Fact)| {
-                let host = fact.host().and_then(|name| state.host(name));
-                host.is_some_and(|host| {
-                    // A part whose hosts were handed out again since is not heard any more.
+                // A part whose hosts were handed out again since is not heard any more.
+                let open = |host: &HostState| {
                     let ours = |number: usize| state.dispatches[number].task == *part;
                     host.dispatch.is_some_and(ours) && host.result.is_none()
-                })
+                };
+                match fact.host() {
+                    Some(name) => state.host(name).is_some_and(open),
+                    None => state.hosts.iter().any(open),
+                }
             };
             reported.iter().filter(is_news).map(|(_, fact)| fact.clone()).collect()
         };
