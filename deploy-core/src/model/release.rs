@@ -39,6 +39,12 @@ pub struct ReleaseSpec {
     /// `rollback`, and is from 5 s to 10 minutes and less than `timeout`.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_confirm")]
     pub confirm: Option<Duration>,
+    /// How long a host is waited for that another deployment holds, within `timeout`: not at all by
+    /// default, so that what two control nodes do at once is seen.
+    ///
+    /// Left out of what is sent when it is the default, so that older agents understand it.
+    #[serde(skip_serializing_if = "Duration::is_zero", serialize_with = "span::serialize")]
+    pub lock_wait: Duration,
     /// How long one host may take in all: 30 minutes by default, because a release that takes longer
     /// is stuck more often than slow.
     #[serde(serialize_with = "span::serialize")]
@@ -73,6 +79,7 @@ impl Default for ReleaseSpec {
             hooks: Hooks::default(),
             rollback: true,
             confirm: None,
+            lock_wait: Duration::ZERO,
             timeout: Duration::from_secs(30 * 60),
         }
     }
@@ -126,6 +133,13 @@ impl ReleaseSpec {
         self
     }
 
+    /// Sets how long a host is waited for that another deployment holds.
+    #[must_use]
+    pub fn with_lock_wait(mut self, wait: Duration) -> Self {
+        self.lock_wait = wait;
+        self
+    }
+
     /// Sets how long one host may take in all.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
@@ -144,7 +158,14 @@ impl Decode for ReleaseSpec {
         let hooks = table.or("hooks", default.hooks);
         let rollback = table.or("rollback", default.rollback);
         let confirm = table.optional("confirm");
+        let lock_wait = table.or("lock_wait", default.lock_wait);
         let timeout = table.or("timeout", default.timeout);
+        if let (Some(wait), Some(timeout)) = (lock_wait, timeout)
+            && !timeout.is_zero()
+            && wait >= timeout
+        {
+            table.fault("lock_wait", span::format(wait), "less than the timeout");
+        }
         if let Some(Some(confirm)) = confirm {
             let found = span::format(confirm);
             if rollback == Some(false) {
@@ -186,6 +207,7 @@ impl Decode for ReleaseSpec {
             hooks: hooks?,
             rollback: rollback?,
             confirm: confirm?,
+            lock_wait: lock_wait?,
             timeout: timeout?,
         })
     }
@@ -420,6 +442,18 @@ mod tests {
         assert!(text.contains(r#""confirm":"30s""#), "{text}");
         assert_eq!(serde_json::from_str::<ReleaseSpec>(&text).unwrap(), spec);
         assert!(!serde_json::to_string(&ReleaseSpec::default()).unwrap().contains("confirm"));
+    }
+
+    #[test]
+    fn a_wait_for_a_lock_is_shorter_than_the_timeout() {
+        let spec = ReleaseSpec::default().with_lock_wait(Duration::from_secs(900));
+        let text = serde_json::to_string(&spec).unwrap();
+        assert!(text.contains(r#""lock_wait":"15m""#), "{text}");
+        assert_eq!(serde_json::from_str::<ReleaseSpec>(&text).unwrap(), spec);
+        assert!(!serde_json::to_string(&ReleaseSpec::default()).unwrap().contains("lock_wait"));
+        let bad = br#"{"lock_wait": "1h", "timeout": "1h"}"#;
+        let error = crate::Format::Json.read::<ReleaseSpec>(bad).unwrap_err();
+        assert!(error.to_string().starts_with("lock_wait: found 1h, allowed is less"), "{error}");
     }
 
     #[test]

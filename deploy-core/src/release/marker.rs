@@ -22,6 +22,8 @@ pub(crate) enum Marker {
     Output(Step, u64),
     /// More of a step's output is in a file on the host and is not passed on.
     More(Step, String),
+    /// Something does not work yet, and is tried again.
+    Again(Reason, Step, String),
     /// The release failed; the host is being put back.
     Failed(Reason, Step, String),
     /// Something failed while the host was being put back.
@@ -89,7 +91,7 @@ impl Marker {
                 let (step, path) = rest.split_once(' ')?;
                 Self::More(defined(step)?, path.to_owned())
             }
-            "fail" | "further" => {
+            "fail" | "further" | "again" => {
                 let (code, rest) = rest.split_once(' ')?;
                 let (step, message) = rest.split_once(' ')?;
                 let reason = match code {
@@ -97,11 +99,12 @@ impl Marker {
                     code => Reason::Code(defined(code)?),
                 };
                 let step = defined(step)?;
-                if word == "fail" {
-                    Self::Failed(reason, step, message.to_owned())
-                } else {
-                    Self::Further(reason, step, message.to_owned())
-                }
+                let of = match word {
+                    "fail" => Self::Failed,
+                    "further" => Self::Further,
+                    _ => Self::Again,
+                };
+                of(reason, step, message.to_owned())
             }
             "tail" => Self::Tail(rest.parse().ok()?),
             "serves" if rest.is_empty() => Self::Serves(None),
@@ -165,6 +168,10 @@ mod tests {
             (
                 "further host_fenced switch lost",
                 Further(Reason::Fenced, Step::Switch, "lost".to_owned()),
+            ),
+            (
+                "again host_locked lock by anna",
+                Again(Reason::Code(FailureCode::HostLocked), Step::Lock, "by anna".to_owned()),
             ),
             ("tail 2048", Tail(2048)),
             ("serves r-1", Serves(Some(release))),

@@ -217,6 +217,10 @@ impl HostRun {
                 let text = format!("… the rest of the output is in {path} on the host\n");
                 return vec![self.output_fact(step, text)];
             }
+            Marker::Again(reason, step, message) => {
+                let failure = self.failure_of(reason, step, message);
+                return vec![Effect::Report(Fact::AttemptFailed { failure })];
+            }
             Marker::Failed(reason, step, message) => {
                 let failure = self.failure_of(reason, step, message);
                 self.fail(failure);

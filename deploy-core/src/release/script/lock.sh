@@ -106,13 +106,20 @@ claim() {
         "place $place" >"$deploy/claim.$run"
 }
 
-take_lock() {
+# read_the_time: what it is, in $since and in words in $since_text, and until when a lock of ours holds.
+read_the_time() {
     clock
     ours_until=$((seconds + lock_seconds))
     since=$(date -u '+%s %Y-%m-%dT%H:%M:%SZ')
     since_text=${since#* }
     since=${since% *}
     expires=$((since + lock_seconds))
+}
+
+take_lock() {
+    read_the_time
+    patient_until=$((seconds + lock_wait))
+    told=
     place_of_processes
     tries=0
     while [ "$tries" -lt 50 ]; do
@@ -120,7 +127,11 @@ take_lock() {
         alive
         look_at_locks || continue
         [ "$seen" -le "$fence" ] || refuse_fence
-        [ "$highest" -eq 0 ] || lock_is_open || refuse_lock
+        if [ "$highest" -gt 0 ] && ! lock_is_open; then
+            wait_for_lock
+            tries=0
+            continue
+        fi
         claim || broken "the lock could not be written"
         number=$((highest + 1))
         if said=$(ln "$deploy/claim.$run" "$deploy/lock.$number" 2>&1); then
@@ -137,8 +148,14 @@ take_lock() {
     fail host_locked "other deployments are taking the lock all the time"
 }
 
-refuse_lock() {
-    fail host_locked "locked by $(lock_in_words)"
+# wait_for_lock: a second, unless the lock that was read was waited for long enough. Each holder is
+# told once.
+wait_for_lock() {
+    [ "$seconds" -lt "$patient_until" ] || fail host_locked "locked by $(lock_in_words)"
+    [ "$told" = "$highest" ] || say again host_locked "$step" "locked by $(lock_in_words)"
+    told=$highest
+    sleep 1
+    read_the_time
 }
 
 refuse_fence() {

@@ -43,6 +43,7 @@ impl HostPlan<'_> {
             ("node", one_line(self.node)),
             ("reason", self.reason()),
             ("lock_seconds", seconds(expiry).to_string()),
+            ("lock_wait", seconds(release.lock_wait).to_string()),
             ("monitor", if task.monitor.is_some() { "yes" } else { "no" }.to_owned()),
             ("ask_scheme", self.ask_scheme()),
             ("has_before_switch", has(HookPoint::BeforeSwitch)),

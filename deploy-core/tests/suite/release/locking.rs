@@ -1,6 +1,7 @@
 //! One deployment at a time: the lock, its expiry, and the fencing number.
 
 use std::fs;
+use std::time::Duration;
 
 use deploy_core::model::HostStatus;
 use deploy_core::{Executor, Fact, FailureCode, Retry, Step};
@@ -29,6 +30,51 @@ on_every_host! {
         }
         assert!(!host.is_unlocked());
         assert_eq!(host.names(".deploy"), ["lock.3", "logs", "marks", "packages"]);
+    }
+
+    a_held_lock_is_waited_for_as_long_as_the_request_says(host) {
+        let package = Package::version("one");
+        held(&host, 3, "expires 9999999999\npid 1\nplace elsewhere\n");
+        let mut task = host.task("d1", 7, &package);
+        task.release.lock_wait = Duration::from_secs(600);
+        let watched = Watched::new(&task);
+        let again = |fact: &Fact| match fact {
+            Fact::AttemptFailed { failure } => Some(failure.clone()),
+            _ => None,
+        };
+        let give_back = async {
+            watched.until(|fact| again(fact).is_some()).await;
+            held(&host, 3, "expires 9999999999\nstate free\n");
+        };
+        let (result, ()) = tokio::join!(host.deploy_watched(&package, &task, &watched), give_back);
+        assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
+        let told: Vec<_> = watched.facts().iter().filter_map(again).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!((told[0].code, told[0].step), (FailureCode::HostLocked, Some(Step::Lock)));
+        assert!(told[0].to_string().starts_with("h1: lock: locked by deployment d9"), "{}", told[0]);
+        assert_eq!(host.names(".deploy").iter().filter(|name| *name == "lock.4").count(), 1);
+        host.assert_tidy();
+
+        task.id = "d1.2".parse().unwrap();
+        held(&host, 5, "expires 9999999999\npid 1\nplace elsewhere\n");
+        task.release.lock_wait = Duration::from_secs(1);
+        let result = host.deploy(&package, &task).await;
+        assert_eq!(result.failure.unwrap().code, FailureCode::HostLocked);
+    }
+
+    whoever_waits_for_a_lock_can_be_cancelled(host) {
+        let package = Package::version("one");
+        held(&host, 3, "expires 9999999999\npid 1\nplace elsewhere\n");
+        let mut task = host.task("d1", 7, &package);
+        task.release.lock_wait = Duration::from_secs(600);
+        let watched = Watched::new(&task);
+        let cancel = async {
+            watched.until(|fact| matches!(fact, Fact::AttemptFailed { .. })).await;
+            watched.cx.cancel.cancel("enough");
+        };
+        let (result, ()) = tokio::join!(host.deploy_watched(&package, &task, &watched), cancel);
+        assert_eq!(result.status, HostStatus::Cancelled, "{result:?}");
+        assert!(!host.is_unlocked());
     }
 
     an_expired_lock_is_taken_over(host) {
