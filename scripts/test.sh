@@ -54,6 +54,9 @@ if [ "$mode" = all ]; then
     done
     # A queue in memory alone.
     cargo clippy -q -p deploy-queue --lib --no-default-features --locked -- -D warnings
+    for side in client server; do
+        cargo clippy -q -p deploy-http --lib --no-default-features --features "$side" --locked -- -D warnings
+    done
     cargo clippy -q -p deploy-examples --all-targets --locked -- -D warnings
     say "docs"
     RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps --features "$features" --locked

@@ -13,6 +13,13 @@ pub enum ConfigureError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A certificate or a private key of this side cannot be used.
+    #[error("the certificate and the private key of this side cannot be used")]
+    Identity {
+        /// What is wrong with them.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The HTTP client could not be set up.
     #[error("the HTTP client could not be set up")]
     Client {

@@ -44,6 +44,7 @@
 //! | `Prober` | [`HttpProber`] | asks monitoring addresses |
 //! | `Executor` | [`HttpExecutor`] | gives tasks to agents and follows them |
 //! | | [`agent_router`], [`serve`] | the agent's API, described by `GET /v1/openapi.json` |
+//! | | [`ServerTls`], [`TlsIdentity`] | TLS, where an agent and its control node know each other by certificate |
 //!
 //! # Features
 //!
@@ -56,6 +57,7 @@
 //! - Memory does not grow with a package, a body, a head or a stream of events.
 //! - An address that a [`UrlPolicy`] does not allow gets no connection, whatever it is written like
 //!   and whatever its name resolves to in the meantime.
+//! - With [`ServerTls::mutual`] nobody without a certificate of the right authority is heard.
 //! - Nobody without a token finds out or changes anything, and no token stands in a log, an error or
 //!   a `Debug`.
 //! - A task that was given is carried out once, however often the network breaks; what is not known
@@ -64,8 +66,8 @@
 //!
 //! # Not guaranteed
 //!
-//! - **TLS of the server**: [`serve`] speaks plain HTTP/1.1. Where the network is not trusted, put a
-//!   proxy that terminates TLS in front; the clients speak https, and trust the roots they are given.
+//! - **Revoked certificates**: neither side asks whether one is. Give clients certificates that live
+//!   for days, or a token that is taken out of [`AccessTokens`].
 //! - **MD5 against attackers**: whoever makes a package can make two of one MD5. Give the SHA-256.
 //! - **Proxies**: none is used, and the environment is not read.
 //! - **A task that was given to an agent stops at once when it is cancelled**: it stops where its
@@ -82,6 +84,8 @@ mod policy;
 mod prober;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(any(feature = "client", feature = "server"))]
+mod tls;
 #[cfg(feature = "client")]
 mod transport;
 #[cfg(feature = "client")]
@@ -96,7 +100,9 @@ pub use policy::{HostLookup, UrlPolicy};
 #[cfg(feature = "client")]
 pub use prober::{HttpProber, HttpProberBuilder};
 #[cfg(feature = "server")]
-pub use server::{AccessTokens, ServeConfig, agent_router, serve};
+pub use server::{AccessTokens, ServeConfig, ServerTls, agent_router, serve};
+#[cfg(any(feature = "client", feature = "server"))]
+pub use tls::TlsIdentity;
 #[cfg(feature = "client")]
 pub use verifier::{HttpVerifier, HttpVerifierBuilder};
 pub use wire::route::Scope;

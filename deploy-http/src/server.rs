@@ -9,7 +9,9 @@ mod peers;
 mod response;
 mod router;
 mod serve;
+mod tls;
 
 pub use access::AccessTokens;
 pub use router::agent_router;
 pub use serve::{ServeConfig, serve};
+pub use tls::ServerTls;

@@ -10,12 +10,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::redirect;
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use url::{Host, Url};
 
 use crate::error::ConfigureError;
 use crate::policy::{Forbidden, LookupError, UrlPolicy, Verdict};
+use crate::tls::{TlsIdentity, add_roots, provider};
 
 /// Two pooled clients under one policy: one that connects to checked addresses only, and one for the
 /// hosts that the policy names.
@@ -35,12 +34,14 @@ impl Transport {
     ) -> Result<Self, ConfigureError> {
         let roots = trust.roots()?;
         let trusts_somebody = !roots.is_empty();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
+        let tls = rustls::ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(client_error)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let tls = match &trust.identity {
+            Some(identity) => tls.with_client_cert_resolver(identity.resolver()),
+            None => tls.with_no_client_auth(),
+        };
         let build = |verdict| {
             let resolver = PolicyResolver { policy: policy.clone(), verdict };
             // Nothing is inflated on the way: digests are those of the bytes that travel.
@@ -128,26 +129,19 @@ fn client_error(error: impl std::error::Error + Send + Sync + 'static) -> Config
     ConfigureError::Client { source: error.into() }
 }
 
-/// Whose certificates are believed: nobody's until somebody is named.
+/// Whose certificates are believed, nobody's until somebody is named, and who we are.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trust {
     pub(crate) pem: Vec<Vec<u8>>,
     pub(crate) system: bool,
+    pub(crate) identity: Option<TlsIdentity>,
 }
 
 impl Trust {
     fn roots(&self) -> Result<RootCertStore, ConfigureError> {
-        let invalid = |source| ConfigureError::RootCertificate { source };
         let mut roots = RootCertStore::empty();
         for pem in &self.pem {
-            let before = roots.len();
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                let certificate = certificate.map_err(|error| invalid(error.into()))?;
-                roots.add(certificate).map_err(|error| invalid(error.into()))?;
-            }
-            if roots.len() == before {
-                return Err(invalid("no certificate in it".into()));
-            }
+            add_roots(&mut roots, pem)?;
         }
         if self.system {
             let found = rustls_native_certs::load_native_certs();

@@ -49,7 +49,7 @@ async fn run() -> Result<ExitCode, AnyError> {
     let state = wiring::State::open(Some(&directory.path().join("control"))).await?;
     let node = wiring::control_node(
         fleet.inventory()?,
-        SshHosts::none(),
+        wiring::Ways { ssh: SshHosts::none(), tls: wiring::AgentTls::default() },
         &state,
         Vec::new(),
         NullObserver::default(),

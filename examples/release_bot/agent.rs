@@ -1,19 +1,21 @@
 //! `agent`: serves the agent's API until it is told to stop.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use deploy_core::{CancelToken, Secret};
 use deploy_examples::wiring;
-use deploy_http::{AccessTokens, Scope, ServeConfig, agent_router, serve};
+use deploy_http::{AccessTokens, Scope, ServeConfig, ServerTls, agent_router, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::AgentArgs;
+use crate::args::{AgentArgs, IdentityArgs};
 use crate::input::{self, AnyError, BadInput};
 
 pub(crate) async fn run(args: AgentArgs) -> Result<ExitCode, AnyError> {
     let inventory = input::inventory(&args.inventory)?;
     let ssh = input::ssh(&inventory, args.ssh)?;
+    let tls = tls(&args.tls, args.client_ca.as_deref())?;
     let shown = args.token_file.display();
     let token = std::fs::read_to_string(&args.token_file)
         .map_err(|error| BadInput::new(format!("{shown} could not be read: {error}")))?;
@@ -28,13 +30,25 @@ pub(crate) async fn run(args: AgentArgs) -> Result<ExitCode, AnyError> {
     let bound = TcpListener::bind(args.listen).await;
     let listener = bound.map_err(|error| format!("{}: {error}", args.listen))?;
     let address = listener.local_addr()?;
+    let mut config = ServeConfig::new();
+    config.tls = tls;
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
     match args.json {
-        true => println!("{}", serde_json::json!({"listening": format!("http://{address}")})),
-        false => println!("listening on http://{address}"),
+        true => println!("{}", serde_json::json!({"listening": format!("{scheme}://{address}")})),
+        false => println!("listening on {scheme}://{address}"),
     }
-    serve(listener, agent_router(node.clone(), access), ServeConfig::default(), stop).await?;
+    serve(listener, agent_router(node.clone(), access), config, stop).await?;
     node.shutdown().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The TLS that the command line asks for.
+fn tls(args: &IdentityArgs, client_ca: Option<&Path>) -> Result<Option<ServerTls>, AnyError> {
+    let Some(identity) = input::identity(args)? else { return Ok(None) };
+    let Some(path) = client_ca else { return Ok(Some(ServerTls::new(&identity)?)) };
+    let tls = ServerTls::mutual(&identity, &input::read(path)?);
+    let refused = |error| BadInput::new(format!("{}: {}", path.display(), input::chain(&error)));
+    Ok(Some(tls.map_err(refused)?))
 }
 
 /// Stops serving at the first Ctrl-C or TERM.

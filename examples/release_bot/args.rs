@@ -130,6 +130,8 @@ pub(crate) struct BotArgs {
     pub(crate) inventory: PathBuf,
     #[command(flatten)]
     pub(crate) ssh: SshArgs,
+    #[command(flatten)]
+    pub(crate) tls: AgentTlsArgs,
     /// Freeze windows and approvals that are needed: a .toml, .json, .yaml or .yml file.
     #[arg(long, value_name = "FILE")]
     pub(crate) gates: Option<PathBuf>,
@@ -325,10 +327,36 @@ pub(crate) struct AgentArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: PathBuf,
     #[command(flatten)]
+    pub(crate) tls: IdentityArgs,
+    /// The authorities, in PEM, of which a control node must show a certificate.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) client_ca: Option<PathBuf>,
+    #[command(flatten)]
     pub(crate) ssh: SshArgs,
     /// Write where it listens as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Who this side is in TLS.
+#[derive(Debug, Args)]
+pub(crate) struct IdentityArgs {
+    /// This side's certificate for TLS, and those between it and a root, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+}
+
+/// What is said of agents reached over https.
+#[derive(Debug, Args)]
+pub(crate) struct AgentTlsArgs {
+    /// The authorities, in PEM, that agents have their certificates of, beside the system's.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) agent_ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
 }
 
 /// What is said of hosts reached over SSH. It counts in the inventory's place.

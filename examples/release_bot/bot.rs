@@ -8,7 +8,7 @@ use deploy_core::model::DeploymentRequest;
 use deploy_core::{
     ControlNode, Gate, Inventory, JournalQuery, NullObserver, Observer, Plan, SystemClock,
 };
-use deploy_examples::{SshHosts, wiring};
+use deploy_examples::wiring::{self, Ways};
 
 use crate::args::BotArgs;
 use crate::client;
@@ -17,10 +17,10 @@ use crate::input::{self, AnyError, BadInput};
 use crate::server::Server;
 
 /// What a bot works with, read and checked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Parts {
     inventory: Inventory,
-    ssh: SshHosts,
+    ways: Ways,
     gates: Vec<Arc<dyn Gate>>,
 }
 
@@ -30,8 +30,9 @@ impl Parts {
         let inventory = input::inventory(&args.inventory);
         let gates = gates(args.gates.as_deref(), args.approvals.as_deref());
         let (inventory, gates) = input::both(inventory, gates)?;
-        let ((), ssh) = input::both(input::tokens(&inventory), input::ssh(&inventory, args.ssh))?;
-        Ok(Self { inventory, ssh, gates })
+        let ways = input::both(input::ssh(&inventory, args.ssh), input::agent_tls(&args.tls));
+        let ((), (ssh, tls)) = input::both(input::tokens(&inventory), ways)?;
+        Ok(Self { inventory, ways: Ways { ssh, tls }, gates })
     }
 }
 
@@ -39,10 +40,9 @@ impl Parts {
     /// Plans a request with a node of these parts that knows of no deployment, and so works on none.
     pub(crate) async fn plan(&self, request: DeploymentRequest) -> Result<Plan, AnyError> {
         let state = wiring::State::open(None).await?;
-        let Self { inventory, ssh, gates } = self;
-        let (inventory, ssh, gates) = (inventory.clone(), ssh.clone(), gates.clone());
+        let Self { inventory, ways, gates } = self.clone();
         let node =
-            wiring::control_node(inventory, ssh, &state, gates, NullObserver::default()).await?;
+            wiring::control_node(inventory, ways, &state, gates, NullObserver::default()).await?;
         let plan = node.plan(request).await;
         node.shutdown().await;
         plan.map_err(|error| client::refusal(desk::refused(&error)))
@@ -78,9 +78,8 @@ impl Bot {
         directory: Option<&Path>,
         observer: impl Observer,
     ) -> Result<Self, AnyError> {
-        let Parts { inventory, ssh, gates } = parts;
-        let (inventory, ssh, gates) = (inventory.clone(), ssh.clone(), gates.clone());
-        let node = wiring::control_node(inventory, ssh, state, gates, observer).await?;
+        let Parts { inventory, ways, gates } = parts.clone();
+        let node = wiring::control_node(inventory, ways, state, gates, observer).await?;
         let server = directory.and_then(|directory| {
             // It does its work without.
             let warn = |error| {

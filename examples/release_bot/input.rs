@@ -7,8 +7,12 @@ use std::path::Path;
 use deploy_core::document::Decode;
 use deploy_core::gate::GatePolicy;
 use deploy_core::model::DeploymentRequest;
-use deploy_core::{Drift, Faults, Format, Inventory, InventoryError, ParseError, Plan};
+use deploy_core::{Drift, Faults, Format, Inventory, InventoryError, ParseError, Plan, Secret};
+use deploy_examples::wiring::AgentTls;
 use deploy_examples::{SshHosts, SshOptions, ssh_hosts};
+use deploy_http::{HttpExecutor, TlsIdentity};
+
+use crate::args::{AgentTlsArgs, IdentityArgs};
 
 /// An error of any part.
 pub(crate) type AnyError = Box<dyn Error + Send + Sync>;
@@ -61,8 +65,7 @@ impl Error for Drifted {}
 /// Reads a plan from a file.
 pub(crate) fn plan(path: &Path) -> Result<Plan, BadInput> {
     let shown = path.display();
-    let text = std::fs::read(path)
-        .map_err(|error| BadInput(format!("{shown} could not be read: {error}")))?;
+    let text = read(path)?;
     serde_json::from_slice(&text)
         .map_err(|error| BadInput(format!("{shown} is no plan: {error}; `plan --out` writes one")))
 }
@@ -82,8 +85,7 @@ fn document<T: Decode>(path: &Path) -> Result<T, BadInput> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let format = Format::of_file(name)
         .ok_or_else(|| BadInput(format!("{shown} does not end in .json, .toml, .yaml or .yml")))?;
-    let document = std::fs::read(path)
-        .map_err(|error| BadInput(format!("{shown} could not be read: {error}")))?;
+    let document = read(path)?;
     format.read(&document).map_err(|error| BadInput(faults(&shown.to_string(), &error)))
 }
 
@@ -109,6 +111,37 @@ pub(crate) fn ssh(
     options: impl Into<SshOptions>,
 ) -> Result<SshHosts, BadInput> {
     ssh_hosts(inventory, &options.into()).map_err(BadInput)
+}
+
+/// Reads what the command line names of TLS on the way to agents.
+pub(crate) fn agent_tls(args: &AgentTlsArgs) -> Result<AgentTls, AnyError> {
+    let authorities = args.agent_ca.as_deref().map(authorities).transpose();
+    let (authorities, identity) = both(authorities, identity(&args.identity))?;
+    Ok(AgentTls { authorities, identity })
+}
+
+/// Reads the certificates of authorities.
+fn authorities(path: &Path) -> Result<Vec<u8>, BadInput> {
+    let pem = read(path)?;
+    let checked = HttpExecutor::builder().root_certificate_pem(pem.clone()).build();
+    checked.map_err(|error| BadInput(format!("{}: {}", path.display(), chain(&error))))?;
+    Ok(pem)
+}
+
+/// Reads a certificate and its key.
+pub(crate) fn identity(args: &IdentityArgs) -> Result<Option<TlsIdentity>, BadInput> {
+    let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) else { return Ok(None) };
+    let pem = read(certificate)?;
+    let secret = Secret::new(String::from_utf8(read(key)?).unwrap_or_default());
+    let identity = TlsIdentity::from_pem(&pem, &secret);
+    let files = || format!("{} and {}", certificate.display(), key.display());
+    identity.map(Some).map_err(|error| BadInput(format!("{}: {}", files(), chain(&error))))
+}
+
+/// Reads a file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, BadInput> {
+    std::fs::read(path)
+        .map_err(|error| BadInput(format!("{} could not be read: {error}", path.display())))
 }
 
 /// Why a document cannot be read.

@@ -8,7 +8,7 @@ use deploy_core::{
     AgentNode, ControlNode, ControlNodeBuilder, Gate, Inventory, Journal, LocalConnector, Observer,
     Queue, ReleaseExecutor, SchemeConnector, SchemeExecutor,
 };
-use deploy_http::{HttpExecutor, HttpProber, HttpVerifier, UrlPolicy};
+use deploy_http::{HttpExecutor, HttpProber, HttpVerifier, TlsIdentity, UrlPolicy};
 use deploy_queue::{DiskStore, MemoryJournal, MemoryQueue, OpenError, QueueConfig};
 
 use crate::SshHosts;
@@ -58,6 +58,24 @@ impl State {
     }
 }
 
+/// How a control node reaches its hosts and agents.
+#[derive(Clone, Debug)]
+pub struct Ways {
+    /// Hosts over SSH.
+    pub ssh: SshHosts,
+    /// Agents over https.
+    pub tls: AgentTls,
+}
+
+/// TLS on the way to agents.
+#[derive(Clone, Debug, Default)]
+pub struct AgentTls {
+    /// The authorities that are believed beside the system's, in PEM.
+    pub authorities: Option<Vec<u8>>,
+    /// Who the control node is, for agents that ask for it.
+    pub identity: Option<TlsIdentity>,
+}
+
 /// Opens the store of a state directory.
 ///
 /// # Errors
@@ -99,23 +117,31 @@ fn release_executor(
     Ok(executor.prober(prober).node(format!("process {}", std::process::id())).build())
 }
 
-/// A control node for the hosts of an inventory, those that are reached over SSH among them.
+/// A control node for the hosts of an inventory.
 ///
 /// # Errors
 ///
-/// When a token file cannot be read, or what was left unfinished cannot be taken up.
+/// When a token file cannot be read, an authority is not one, or what was left unfinished cannot be
+/// taken up.
 pub async fn control_node(
     inventory: Inventory,
-    ssh: SshHosts,
+    ways: Ways,
     state: &State,
     gates: Vec<Arc<dyn Gate>>,
     observer: impl Observer,
 ) -> Result<ControlNode, Box<dyn Error + Send + Sync>> {
-    let agents = HttpExecutor::builder()
+    let Ways { ssh, tls } = ways;
+    let mut agents = HttpExecutor::builder()
         .tokens(inventory.tokens()?)
         .policy(url_policy())
-        .trust_system_roots()
-        .build()?;
+        .trust_system_roots();
+    if let Some(authorities) = tls.authorities {
+        agents = agents.root_certificate_pem(authorities);
+    }
+    if let Some(identity) = tls.identity {
+        agents = agents.identity(identity);
+    }
+    let agents = agents.build()?;
     let direct = release_executor(ssh, state)?;
     let executor = SchemeExecutor::new()
         .with("http", agents.clone())

@@ -14,6 +14,7 @@ use super::Patience;
 use super::feed::Feed;
 use crate::backoff::retry_after;
 use crate::policy::Forbidden;
+use crate::tls::was_not_let_in;
 use crate::transport::cause;
 use crate::wire::problem::{Problem, ProblemKind};
 use crate::wire::route::Route;
@@ -110,7 +111,7 @@ impl Agent {
             Ok(response) => Err(self.refusal(response).await),
             Err(error) => Err(match Forbidden::find(&error) {
                 Some(reason) => CallError::Refused { reason: reason.to_string() },
-                None if error.is_connect() => {
+                None if error.is_connect() || was_not_let_in(&error) => {
                     CallError::NotTaken { source: cause(error), wait: None }
                 }
                 None => CallError::Unclear { source: cause(error) },

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use super::{HttpExecutor, Inner, Patience, TASKS_AT_ONCE};
 use crate::error::ConfigureError;
 use crate::policy::UrlPolicy;
+use crate::tls::TlsIdentity;
 use crate::transport::{Transport, Trust, bearer};
 
 /// Builds an [`HttpExecutor`].
@@ -74,6 +75,12 @@ impl HttpExecutorBuilder {
     /// Trusts this machine's root certificates, for https.
     pub fn trust_system_roots(mut self) -> Self {
         self.trust.system = true;
+        self
+    }
+
+    /// Shows an identity to agents that ask for it, for https.
+    pub fn identity(mut self, identity: TlsIdentity) -> Self {
+        self.trust.identity = Some(identity);
         self
     }
 

@@ -14,7 +14,6 @@ use axum::http::Response;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 /// How long a connection may wait.
@@ -86,10 +85,10 @@ impl hyper::body::Body for GuardedBody {
     }
 }
 
-/// A TCP connection with patience.
+/// A connection with patience.
 #[derive(Debug)]
-pub(super) struct GuardedIo {
-    stream: TcpStream,
+pub(super) struct GuardedIo<S> {
+    stream: S,
     patience: Patience,
     activity: Arc<Activity>,
     requests_ended: u64,
@@ -99,8 +98,8 @@ pub(super) struct GuardedIo {
     writing: Timer,
 }
 
-impl GuardedIo {
-    pub(super) fn new(stream: TcpStream, patience: Patience, activity: Arc<Activity>) -> Self {
+impl<S> GuardedIo<S> {
+    pub(super) fn new(stream: S, patience: Patience, activity: Arc<Activity>) -> Self {
         Self {
             stream,
             patience,
@@ -146,7 +145,7 @@ impl GuardedIo {
     }
 }
 
-impl AsyncRead for GuardedIo {
+impl<S: AsyncRead + Unpin> AsyncRead for GuardedIo<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -164,7 +163,7 @@ impl AsyncRead for GuardedIo {
     }
 }
 
-impl AsyncWrite for GuardedIo {
+impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedIo<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -188,11 +187,14 @@ impl AsyncWrite for GuardedIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        // With TLS, what was written may still be on its way.
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.check_write(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let shut_down = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.check_write(cx, shut_down)
     }
 }
 

@@ -12,14 +12,16 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::guarded_io::{Activity, GuardedIo, Patience};
 use super::peers::Peers;
+use super::tls::ServerTls;
 
-/// The limits of a server.
+/// How a server speaks, and its limits.
 ///
 /// ```
 /// use std::time::Duration;
@@ -27,10 +29,14 @@ use super::peers::Peers;
 ///
 /// let config = ServeConfig::new().with_idle_timeout(Duration::from_secs(30));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServeConfig {
-    /// How long the head of a request may take to arrive: 10 s by default. Ours have half a kilobyte.
+    /// TLS: none by default. Without it tokens travel in the clear, so that is for loopback, and
+    /// behind a proxy that speaks it.
+    pub tls: Option<ServerTls>,
+    /// How long the head of a request may take to arrive, and the handshake of TLS: 10 s by default.
+    /// Our heads have half a kilobyte.
     pub header_timeout: Duration,
     /// How long a connection may wait for the next request, and a peer may leave unread what it is
     /// sent: 60 s by default, longer than our client keeps one in its pool.
@@ -49,6 +55,7 @@ pub struct ServeConfig {
 impl Default for ServeConfig {
     fn default() -> Self {
         Self {
+            tls: None,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             max_connections: 1024,
@@ -65,7 +72,14 @@ impl ServeConfig {
         Self::default()
     }
 
-    /// Sets how long the head of a request may take to arrive.
+    /// Speaks TLS, and nothing else.
+    #[must_use]
+    pub fn with_tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Sets how long the head of a request may take to arrive, and the handshake of TLS.
     #[must_use]
     pub fn with_header_timeout(mut self, timeout: Duration) -> Self {
         self.header_timeout = timeout;
@@ -104,8 +118,7 @@ impl ServeConfig {
 /// Serves a router until `shutdown` is cancelled: then nothing new is accepted, requests that are
 /// being answered are finished within the grace, and the rest is cut off.
 ///
-/// HTTP/1.1 only, without TLS: put a proxy that speaks it in front where the network is not trusted.
-/// Cancel safety: dropping the future cuts off every connection.
+/// HTTP/1.1 only. Cancel safety: dropping the future cuts off every connection.
 ///
 /// # Errors
 ///
@@ -165,8 +178,52 @@ async fn accept(
     Ok((stream, peer, place))
 }
 
+/// Shakes hands, where TLS is spoken, and serves the connection.
 async fn connection(
     stream: TcpStream,
+    router: Router,
+    config: &ServeConfig,
+    shutdown: &CancelToken,
+) {
+    let Some(tls) = &config.tls else {
+        return requests(stream, router, config, shutdown).await;
+    };
+    let handshake = async {
+        match tls.acceptor().accept(stream).into_fallible().await {
+            Ok(stream) => Some(stream),
+            Err((error, stream)) => {
+                tracing::debug!(target: "deploy", %error, "a TLS handshake failed");
+                let_hear(stream).await;
+                None
+            }
+        }
+    };
+    let stream = tokio::select! {
+        stream = tokio::time::timeout(config.header_timeout, handshake) => stream,
+        () = shutdown.cancelled() => return,
+    };
+    if let Ok(Some(stream)) = stream {
+        requests(stream, router, config, shutdown).await;
+    }
+}
+
+/// Closes a connection whose handshake failed so that the peer hears why: what it has sent meanwhile
+/// is read, because the system would otherwise cut it off at once.
+async fn let_hear(mut stream: TcpStream) {
+    /// A client sends a request of ours right behind its handshake.
+    const MOST: usize = 64 * 1024;
+    let (mut piece, mut read) = ([0; 4096], 0);
+    let _ = stream.shutdown().await;
+    while read < MOST
+        && let Ok(count @ 1..) = stream.read(&mut piece).await
+    {
+        read += count;
+    }
+}
+
+/// Serves the requests of a connection.
+async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin,
     router: Router,
     config: &ServeConfig,
     shutdown: &CancelToken,

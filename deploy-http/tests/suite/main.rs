@@ -15,4 +15,5 @@ mod package_cache;
 mod prober;
 mod redirects;
 mod support;
+mod tls;
 mod url_policy;

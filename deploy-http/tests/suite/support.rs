@@ -1,6 +1,7 @@
 //! What the tests share: a scripted server, a faulty proxy, an agent, packages.
 
 pub(crate) mod agent;
+pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod package;
 pub(crate) mod proxy;

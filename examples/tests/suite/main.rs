@@ -16,6 +16,7 @@ mod running;
 mod socket;
 #[cfg(feature = "ssh")]
 mod ssh;
+mod tls;
 #[cfg(not(feature = "ssh"))]
 mod without_ssh;
 mod world;

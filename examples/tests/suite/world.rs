@@ -167,6 +167,11 @@ impl World {
 
     /// Starts an agent for all hosts.
     pub(crate) fn start_agent(&self, listen: &str) -> Agent {
+        self.start_agent_with(listen, &[])
+    }
+
+    /// The same, with further arguments.
+    pub(crate) fn start_agent_with(&self, listen: &str, arguments: &[&str]) -> Agent {
         let mut child = Command::new(bot())
             .args(["agent", "--listen", listen, "--state"])
             .arg(self.path("agent-state"))
@@ -174,12 +179,15 @@ impl World {
             .arg(self.path("direct.toml"))
             .arg("--token-file")
             .arg(self.path("agent.token"))
+            .args(arguments)
+            .current_dir(self.directory.path())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on http://").unwrap().parse().unwrap();
+        let (_, address) = line.trim().split_once("://").unwrap();
+        let address = address.parse().unwrap();
         Agent { child, address }
     }
 
