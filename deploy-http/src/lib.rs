@@ -8,8 +8,9 @@
 //! │               │             └────────────────┘         │                      │
 //! │ HttpExecutor ─┼── POST /v1/tasks ─────────────────────▶│ serve(agent_router)  │
 //! │               │◀─ events, as they happen ──────────────┼─ AgentNode           │
-//! └───────────────┘                                        │ HttpProber ─▶ hosts  │
-//!                                                          └──────────────────────┘
+//! └───────▲───────┘                                        │ HttpProber ─▶ hosts  │
+//!         │ serve(control_router)                          └──────────────────────┘
+//!     your tools
 //! ```
 //!
 //! # Quick start
@@ -43,12 +44,12 @@
 //! | `Verifier` | [`HttpVerifier`] | downloads, checks and keeps packages |
 //! | `Prober` | [`HttpProber`] | asks monitoring addresses |
 //! | `Executor` | [`HttpExecutor`] | gives tasks to agents and follows them |
-//! | | [`agent_router`], [`serve`] | the agent's API, described by `GET /v1/openapi.json` |
+//! | | [`agent_router`], [`control_router`], [`serve`] | the APIs of both nodes, described by `GET /v1/openapi.json` |
 //! | | [`ServerTls`], [`TlsIdentity`] | TLS, where an agent and its control node know each other by certificate |
 //!
 //! # Features
 //!
-//! `client` (default): the first three. `server` (default): the last line.
+//! `client` (default): the first three. `server` (default): the others.
 //!
 //! # Guarantees
 //!
@@ -100,7 +101,7 @@ pub use policy::{HostLookup, UrlPolicy};
 #[cfg(feature = "client")]
 pub use prober::{HttpProber, HttpProberBuilder};
 #[cfg(feature = "server")]
-pub use server::{AccessTokens, ServeConfig, ServerTls, agent_router, serve};
+pub use server::{AccessTokens, ServeConfig, ServerTls, agent_router, control_router, serve};
 #[cfg(any(feature = "client", feature = "server"))]
 pub use tls::TlsIdentity;
 #[cfg(feature = "client")]

@@ -117,9 +117,30 @@ pub(crate) struct RunArgs {
     pub(crate) state: PathBuf,
     #[command(flatten)]
     pub(crate) bot: BotArgs,
+    #[command(flatten)]
+    pub(crate) api: ApiArgs,
     /// Write one event a line, as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Where the control node's API is served, and to whom.
+#[derive(Debug, Args)]
+pub(crate) struct ApiArgs {
+    /// Where to serve the control node's API, such as 127.0.0.1:7060; with port 0 the system chooses
+    /// one.
+    #[arg(long, requires = "token_file")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// A file that holds a token of at least 16 characters. Whoever shows it may do everything, and is
+    /// named as the file is, without its ending; may be given several times.
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    pub(crate) token_file: Vec<PathBuf>,
+    /// The same for tokens that may only look.
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    pub(crate) read_token_file: Vec<PathBuf>,
+    /// The authorities, in PEM, of which a caller must show a certificate.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) client_ca: Option<PathBuf>,
 }
 
 /// What a bot works with.

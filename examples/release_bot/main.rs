@@ -6,6 +6,7 @@
 //! cargo run --example release_bot -- plan TASK --inventory FILE [--state DIR] [--out FILE] [--gates FILE] …
 //! cargo run --example release_bot -- apply PLAN --inventory FILE [--state DIR] [--gates FILE] …
 //! cargo run --example release_bot -- run --state DIR --inventory FILE [--gates FILE] [--approvals FILE]
+//!                                        [--listen ADDR --token-file FILE … [--read-token-file FILE …]]
 //! cargo run --example release_bot -- status [DEPLOYMENT] --state DIR [--json]
 //! cargo run --example release_bot -- history --state DIR [--project B/P] [--host HOST] [--work-order N] …
 //! cargo run --example release_bot -- pause|resume|promote|cancel|retry DEPLOYMENT --state DIR [--reason TEXT]
@@ -45,6 +46,7 @@ mod deed;
 mod deploy;
 mod desk;
 mod display;
+mod door;
 mod follow;
 mod input;
 mod message;

@@ -4,12 +4,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
+use axum::http::{HeaderValue, Response};
 use bytes::Bytes;
-use deploy_core::{Event, EventStream, NodeError};
-use hyper::body::{Body, Frame};
+use deploy_core::{Event, EventStream, NodeError, Phase, Sequence, TaskState};
+use hyper::body::Frame;
 use tokio::sync::mpsc;
 
-use crate::wire::sse;
+use crate::wire::problem::{Problem, ProblemKind};
+use crate::wire::{EVENT_STREAM, LAST_EVENT_ID, sse};
 
 /// How long a stream stays silent at most, so that both sides know that the other lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -19,11 +23,11 @@ const WAITING: usize = 16;
 
 /// A body that sends events; between them, now and then, a sign of life.
 #[derive(Debug)]
-pub(super) struct EventBody(mpsc::Receiver<Result<Bytes, NodeError>>);
+struct EventBody(mpsc::Receiver<Result<Bytes, NodeError>>);
 
 impl EventBody {
     /// Sends a task's events up to its end.
-    pub(super) fn new(events: EventStream) -> Self {
+    fn new(events: EventStream) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
         tokio::spawn(async move {
             tokio::select! {
@@ -34,6 +38,38 @@ impl EventBody {
         });
         Self(receiver)
     }
+}
+
+/// The number of the last event that the asker has seen.
+pub(super) fn last_event(headers: &HeaderMap) -> Result<Sequence, Box<Problem>> {
+    let Some(last) = headers.get(LAST_EVENT_ID) else { return Ok(Sequence::START) };
+    let last = last.to_str().ok().and_then(|last| last.parse().ok());
+    last.map(Sequence::new).ok_or_else(|| {
+        Problem::new(ProblemKind::Malformed).with_detail("Last-Event-ID is the number of an event")
+    })
+}
+
+/// The stream of a task's events after a number. Where it has none of this number, the asker has seen
+/// another journal, and the rest of that never comes: it is unknown then, in the API's own word.
+pub(super) fn stream(
+    known: &TaskState,
+    after: Sequence,
+    events: impl FnOnce() -> EventStream,
+    unknown: ProblemKind,
+) -> Result<Response<Body>, Box<Problem>> {
+    if after > known.last {
+        return Err(Problem::new(unknown).with_detail("no event of this number is known of it"));
+    }
+    let body = if after == known.last && known.phase == Phase::Finished {
+        Body::empty()
+    } else {
+        Body::new(EventBody::new(events()))
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
 }
 
 async fn pump(mut events: EventStream, sender: &mpsc::Sender<Result<Bytes, NodeError>>) {
@@ -58,7 +94,7 @@ fn written(event: &Event) -> Bytes {
     sse::format(event.sequence.number(), event.fact.name(), &data).into()
 }
 
-impl Body for EventBody {
+impl hyper::body::Body for EventBody {
     type Data = Bytes;
     type Error = NodeError;
 

@@ -1,10 +1,14 @@
-//! Making answers: documents and problems.
+//! Reading documents, and making answers: documents and problems.
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use axum::http::{HeaderValue, Response, StatusCode};
-use deploy_core::{NodeError, Retry};
+use deploy_core::document::{Decode, Faults};
+use deploy_core::{Format, NodeError, ParseError, Retry};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::wire::JSON;
 use crate::wire::problem::{PROBLEM_JSON, Problem, ProblemKind};
@@ -42,7 +46,10 @@ pub(super) fn problem(problem: &Problem) -> Response<Body> {
 /// What a node's error says to the one who asked. The cause of a failed store is for the log alone.
 pub(super) fn node_error(error: &NodeError) -> Box<Problem> {
     let kind = match error {
-        NodeError::Conflict { .. } | NodeError::NotNow { .. } => ProblemKind::Conflict,
+        NodeError::Conflict { .. } => ProblemKind::Conflict,
+        NodeError::NotNow { .. } => ProblemKind::NotNow,
+        NodeError::Drifted { .. } => ProblemKind::Drifted,
+        NodeError::Unplannable { .. } => ProblemKind::Unplannable,
         NodeError::Unknown { .. } => ProblemKind::UnknownTask,
         NodeError::Invalid(_) => ProblemKind::Invalid,
         NodeError::Busy { .. } => ProblemKind::Busy,
@@ -52,6 +59,7 @@ pub(super) fn node_error(error: &NodeError) -> Box<Problem> {
     let mut problem = Problem::new(kind);
     match error {
         NodeError::Invalid(faults) => problem.faults = faults.clone(),
+        NodeError::Drifted { drifts } => problem.drifts = drifts.clone(),
         _ => problem.detail = Some(error.to_string()),
     }
     if let Retry::After(wait) = error.retry() {
@@ -61,6 +69,60 @@ pub(super) fn node_error(error: &NodeError) -> Box<Problem> {
         tracing::error!(target: "deploy", error = %chain(error), "a request failed");
     }
     problem
+}
+
+/// An answer, or the problem in its place; it says what was asked for.
+pub(super) fn answered(
+    answer: Result<Response<Body>, Box<Problem>>,
+    path: String,
+) -> Response<Body> {
+    answer.unwrap_or_else(|mut found| {
+        found.instance = Some(path);
+        problem(&found)
+    })
+}
+
+/// Says where the thing is that an answer is about: relative, so that it holds wherever the router is
+/// mounted.
+pub(super) fn located(mut response: Response<Body>, location: &str) -> Response<Body> {
+    // An id fits into a header.
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}
+
+/// What stands in a path behind a word, up to the next slash. The router may be mounted anywhere.
+pub(super) fn segment<'a>(path: &'a str, word: &str) -> &'a str {
+    let (_, rest) = path.rsplit_once(word).unwrap_or_default();
+    rest.split('/').next().unwrap_or_default()
+}
+
+/// Reads a document, and finds all that is wrong with it.
+pub(super) fn parse<T: Decode>(bytes: &[u8]) -> Result<T, Box<Problem>> {
+    Format::Json.read(bytes).map_err(|error| match error {
+        ParseError::Invalid(faults) => invalid(faults),
+        ParseError::TooLarge { .. } => Problem::new(ProblemKind::TooLarge),
+        error => Problem::new(ProblemKind::Malformed).with_detail(error.to_string()),
+    })
+}
+
+/// All that is wrong with what was sent.
+pub(super) fn invalid(faults: Faults) -> Box<Problem> {
+    let mut invalid = Problem::new(ProblemKind::Invalid);
+    invalid.faults = faults;
+    invalid
+}
+
+/// That the node is there.
+pub(super) fn health() -> Response<Body> {
+    let health = json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
+    json(StatusCode::OK, &health)
+}
+
+/// The description of an API.
+pub(super) fn described(openapi: &'static str) -> Response<Body> {
+    with_type(StatusCode::OK, JSON, openapi.as_bytes().to_vec())
 }
 
 fn with_type(status: StatusCode, kind: &'static str, bytes: Vec<u8>) -> Response<Body> {

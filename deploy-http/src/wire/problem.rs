@@ -1,5 +1,6 @@
 //! Errors on the wire: problem details as of RFC 9457, of a fixed set of types.
 
+use deploy_core::Drift;
 use deploy_core::document::Faults;
 use serde::{Deserialize, Serialize};
 
@@ -47,12 +48,16 @@ kinds! {
     NotAllowed => 403 "not-allowed" "The token does not allow this";
     NoSuchRoute => 404 "no-such-route" "There is nothing at this path";
     UnknownTask => 404 "unknown-task" "No such task is known";
+    UnknownDeployment => 404 "unknown-deployment" "No such deployment is known";
     NoSuchMethod => 405 "no-such-method" "The path does not know this method";
     TooSlow => 408 "too-slow" "The request took too long to arrive";
-    Conflict => 409 "conflict" "The id is taken by a task with another content";
+    Conflict => 409 "conflict" "The id is taken by another content";
+    NotNow => 409 "not-now" "What was asked makes no sense as things are";
+    Drifted => 409 "drifted" "The plan does not hold any more";
     TooLarge => 413 "too-large" "The request is too large";
     NotJson => 415 "not-json" "The request is not JSON";
-    Invalid => 422 "invalid" "The task is not valid";
+    Invalid => 422 "invalid" "What was sent is not valid";
+    Unplannable => 422 "unplannable" "No plan can be made";
     Busy => 429 "busy" "The node has as much work as it can hold";
     Storage => 500 "storage" "The node's store failed";
     ShuttingDown => 503 "shutting-down" "The node shuts down";
@@ -76,6 +81,9 @@ pub(crate) struct Problem {
     /// What is wrong with the document, each with the path of its field.
     #[serde(default, skip_serializing_if = "Faults::is_empty")]
     pub(crate) faults: Faults,
+    /// What has changed since a plan was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) drifts: Vec<Drift>,
     /// When to ask again; it travels in a header.
     #[serde(skip)]
     #[cfg(feature = "server")]
@@ -93,6 +101,7 @@ impl Problem {
             detail: None,
             instance: None,
             faults: Faults::default(),
+            drifts: Vec::new(),
             retry_after: None,
         })
     }

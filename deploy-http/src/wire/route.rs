@@ -1,4 +1,4 @@
-//! The routes of the agent's API: one list, from which the router, the client and the tests are made.
+//! The routes of each API: one list, from which the router, the client and the tests are made.
 
 /// What a token allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -9,33 +9,48 @@ pub enum Scope {
     Deploy,
 }
 
-/// Defines the routes, and with them the list of all of them.
+/// The routes of an API: a closed list.
+pub(crate) trait Listed: Copy + std::fmt::Debug + Send + Sync + 'static {
+    /// Every route.
+    #[allow(dead_code, reason = "a client alone does not use it")]
+    const ALL: &'static [Self];
+
+    /// The HTTP method.
+    #[allow(dead_code, reason = "a client alone does not use it")]
+    fn method(self) -> &'static str;
+
+    /// The path, with `{id}` where an id stands.
+    fn path(self) -> &'static str;
+
+    /// What a token must allow.
+    #[allow(dead_code, reason = "a client alone does not use it")]
+    fn scope(self) -> Scope;
+}
+
+/// Defines the routes of an API, and with them the list of all of them.
 macro_rules! routes {
-    ($($(#[$meta:meta])* $name:ident => $method:literal $path:literal $scope:ident;)*) => {
-        /// A route of the agent's API.
+    ($(#[$about:meta])* $routes:ident {
+        $($(#[$meta:meta])* $name:ident => $method:literal $path:literal $scope:ident;)*
+    }) => {
+        $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[allow(dead_code, reason = "a client alone does not use every route")]
-        pub(crate) enum Route {
+        pub(crate) enum $routes {
             $($(#[$meta])* $name,)*
         }
 
-        #[allow(dead_code, reason = "a client alone does not use every route")]
-        impl Route {
-            /// Every route.
-            pub(crate) const ALL: &[Self] = &[$(Self::$name),*];
+        impl Listed for $routes {
+            const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// The HTTP method.
-            pub(crate) const fn method(self) -> &'static str {
+            fn method(self) -> &'static str {
                 match self { $(Self::$name => $method,)* }
             }
 
-            /// The path, with `{id}` where a task's id stands.
-            pub(crate) const fn path(self) -> &'static str {
+            fn path(self) -> &'static str {
                 match self { $(Self::$name => $path,)* }
             }
 
-            /// What a token must allow.
-            pub(crate) const fn scope(self) -> Scope {
+            fn scope(self) -> Scope {
                 match self { $(Self::$name => Scope::$scope,)* }
             }
         }
@@ -43,18 +58,64 @@ macro_rules! routes {
 }
 
 routes! {
-    /// Gives a task.
-    Submit => "POST" "/v1/tasks" Deploy;
-    /// How far a task has come.
-    State => "GET" "/v1/tasks/{id}" Read;
-    /// The events of a task, as they happen.
-    Events => "GET" "/v1/tasks/{id}/events" Read;
-    /// Cancels a task.
-    Cancel => "POST" "/v1/tasks/{id}/cancel" Deploy;
-    /// Whether the node is there.
-    Health => "GET" "/v1/health" Read;
-    /// The description of the API.
-    OpenApi => "GET" "/v1/openapi.json" Read;
+    /// A route of the agent's API.
+    Route {
+        /// Gives a task.
+        Submit => "POST" "/v1/tasks" Deploy;
+        /// How far a task has come.
+        State => "GET" "/v1/tasks/{id}" Read;
+        /// The events of a task, as they happen.
+        Events => "GET" "/v1/tasks/{id}/events" Read;
+        /// Cancels a task.
+        Cancel => "POST" "/v1/tasks/{id}/cancel" Deploy;
+        /// Whether the node is there.
+        Health => "GET" "/v1/health" Read;
+        /// The description of the API.
+        OpenApi => "GET" "/v1/openapi.json" Read;
+    }
+}
+
+#[cfg(feature = "server")]
+routes! {
+    /// A route of the control node's API.
+    ControlRoute {
+        /// Files a request.
+        Submit => "POST" "/v1/deployments" Deploy;
+        /// The deployments that match.
+        List => "GET" "/v1/deployments" Read;
+        /// How far a deployment has come.
+        State => "GET" "/v1/deployments/{id}" Read;
+        /// The events of a deployment, as they happen.
+        Events => "GET" "/v1/deployments/{id}/events" Read;
+        /// Nothing new starts.
+        Pause => "POST" "/v1/deployments/{id}/pause" Deploy;
+        /// It goes on.
+        Resume => "POST" "/v1/deployments/{id}/resume" Deploy;
+        /// The rest follows the canary.
+        Promote => "POST" "/v1/deployments/{id}/promote" Deploy;
+        /// It ends.
+        Cancel => "POST" "/v1/deployments/{id}/cancel" Deploy;
+        /// The failed hosts are done again.
+        Retry => "POST" "/v1/deployments/{id}/retry" Deploy;
+        /// The hosts are put back.
+        RollBack => "POST" "/v1/deployments/{id}/rollback" Deploy;
+        /// It goes on without a host.
+        Skip => "POST" "/v1/deployments/{id}/skip" Deploy;
+        /// It has more time.
+        Extend => "POST" "/v1/deployments/{id}/extend" Deploy;
+        /// Its gates are asked again.
+        Recheck => "POST" "/v1/deployments/{id}/recheck" Deploy;
+        /// What a request would do.
+        Plan => "POST" "/v1/plans" Deploy;
+        /// Files the request of a plan.
+        Apply => "POST" "/v1/plans/apply" Deploy;
+        /// What became of a host.
+        Host => "GET" "/v1/hosts/{id}/deployments" Read;
+        /// Whether the node is there.
+        Health => "GET" "/v1/health" Read;
+        /// The description of the API.
+        OpenApi => "GET" "/v1/openapi.json" Read;
+    }
 }
 
 #[cfg(feature = "client")]

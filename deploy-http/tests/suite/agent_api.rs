@@ -7,6 +7,7 @@ use deploy_testkit::{HostScript, ScriptedExecutor, samples};
 
 use crate::support::agent::{Agent, DEPLOY, READ, endpoint, task};
 use crate::support::client::{Request, answer, raw};
+use crate::support::scopes::every_route_asks_for_its_scope;
 
 /// The document of a task for one host.
 fn document(id: &str) -> String {
@@ -21,48 +22,7 @@ fn submit(id: &str) -> Request<'static> {
 #[tokio::test]
 async fn sec_a01_every_route_asks_for_a_token_of_its_scope() {
     let agent = Agent::start().await;
-    // A unit test compares the description with the list of routes that the router is made of.
-    let description = Request::new("GET", "/v1/openapi.json").token(READ).send(agent.address).await;
-    let description = description.json();
-    let mut routes = 0;
-    for (path, operations) in description["paths"].as_object().unwrap() {
-        let path = path.replace("{id}", "t-1");
-        for (method, operation) in operations.as_object().unwrap() {
-            let Some(scope) = operation["x-scope"].as_str() else {
-                continue;
-            };
-            routes += 1;
-            let method = method.to_ascii_uppercase();
-            let ask = async |authorization: Option<&str>| {
-                let mut request = Request::new(&method, &path);
-                if let Some(value) = authorization {
-                    request = request.header("authorization", value);
-                }
-                request.json("{}").send(agent.address).await.status
-            };
-            let bearer = |token: &str| format!("Bearer {token}");
-            for wrong in [
-                None,
-                Some(""),
-                Some("Bearer"),
-                Some("Bearer "),
-                Some("Bearer wrong-0123456789abcdef"),
-                Some("Basic cm9ib3Q6eA=="),
-                Some(DEPLOY),
-                Some(&bearer(&DEPLOY[1..])),
-                Some(&bearer(&DEPLOY.to_uppercase())),
-                Some(&bearer(&format!("{DEPLOY}x"))),
-                Some(&bearer(&format!(" {DEPLOY}"))),
-            ] {
-                assert_eq!(ask(wrong).await, 401, "{method} {path} {wrong:?}");
-            }
-            let reading = ask(Some(&bearer(READ))).await;
-            assert_eq!(reading == 403, scope == "deploy", "{method} {path}");
-            let deploying = ask(Some(&bearer(DEPLOY))).await;
-            assert!(![401, 403].contains(&deploying), "{method} {path}");
-        }
-    }
-    assert_eq!(routes, 6);
+    assert_eq!(every_route_asks_for_its_scope(agent.address, "t-1").await, 6);
     assert_eq!(agent.hosts.tasks().len(), 0);
 }
 

@@ -8,6 +8,7 @@
 mod actions;
 mod agent_api;
 mod connections;
+mod control_api;
 mod downloads;
 mod executor;
 mod golden;

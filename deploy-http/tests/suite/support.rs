@@ -3,8 +3,10 @@
 pub(crate) mod agent;
 pub(crate) mod authority;
 pub(crate) mod client;
+pub(crate) mod control;
 pub(crate) mod package;
 pub(crate) mod proxy;
+pub(crate) mod scopes;
 pub(crate) mod server;
 pub(crate) mod world;
 
