@@ -57,7 +57,7 @@
 //! | trait | says | ours |
 //! |---|---|---|
 //! | [`Parser`] | a document is a request | [`JsonParser`], `TomlParser`, `YamlParser`, [`FnParser`] |
-//! | [`AgentResolver`] | a project has these hosts | [`Inventory`], [`FnResolver`] |
+//! | [`AgentResolver`] | a project has these hosts | [`Inventory`], [`ChainResolver`], [`CachedResolver`], [`FnResolver`] |
 //! | [`Verifier`] | a package is what was asked for | `HttpVerifier` (deploy-http), [`FnVerifier`] |
 //! | [`Executor`] | a release goes onto some hosts | `HttpExecutor` (deploy-http), `ReleaseExecutor`, [`SchemeExecutor`], [`FnExecutor`] |
 //! | [`Connector`], [`Session`] | a host can run a command | `LocalConnector`, [`SchemeConnector`] |
@@ -164,7 +164,7 @@ pub use queue::{
 pub use release::{LocalConnector, LocalSession, ReleaseExecutor, ReleaseExecutorBuilder};
 pub use release_step::Step;
 pub use report::DeploymentReport;
-pub use resolver::{AgentResolver, FnResolver, ResolveError};
+pub use resolver::{AgentResolver, CachedResolver, ChainResolver, FnResolver, ResolveError};
 pub use retention::Retention;
 pub use secret::Secret;
 pub use state::{

@@ -1,5 +1,11 @@
 //! From business and project to hosts and the way to each.
 
+mod cached;
+mod chain;
+
+pub use cached::CachedResolver;
+pub use chain::ChainResolver;
+
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;

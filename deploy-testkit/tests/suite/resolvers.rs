@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use deploy_core::model::{BusinessName, ProjectName, Target};
-use deploy_core::{FnResolver, Format, Inventory, ResolveError};
+use deploy_core::{
+    AgentResolver, CachedResolver, ChainResolver, Context, FnResolver, Format, Inventory,
+    ResolveError,
+};
 use deploy_testkit::conformance::{ResolverBench, resolving, run};
-use deploy_testkit::{StaticResolver, samples};
+use deploy_testkit::{StaticResolver, VirtualClock, samples};
 
 deploy_testkit::resolver_conformance!(statically, async |_clock| {
     let project = samples::project("checkout");
@@ -39,6 +43,96 @@ deploy_testkit::resolver_conformance!(behind_an_arc, async |_clock| {
     let bench = bench(Fault::None);
     (ResolverBench::new(bench.resolver, bench.business, bench.project, bench.hosts), ())
 });
+
+deploy_testkit::resolver_conformance!(chained, async |_clock| {
+    let nobody = FnResolver::new(|_cx, business, project| async move {
+        Err(ResolveError::Unknown { business, project })
+    });
+    let bench = bench(Fault::None);
+    let chain = ChainResolver::new().with(nobody).with(bench.resolver);
+    (ResolverBench::new(chain, bench.business, bench.project, bench.hosts), ())
+});
+
+deploy_testkit::resolver_conformance!(cached, async |clock| {
+    let bench = bench(Fault::None);
+    let cached = CachedResolver::new(bench.resolver, Duration::from_secs(60)).with_clock(clock);
+    (ResolverBench::new(cached, bench.business, bench.project, bench.hosts), ())
+});
+
+/// A resolver whose answers are scripted by their number.
+fn scripted(
+    answer: impl Fn(usize) -> Result<Vec<Target>, ResolveError> + Send + Sync + 'static,
+) -> (FnResolver, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let resolver = FnResolver::new(move |_cx, _business, _project| {
+        let answer = answer(count.fetch_add(1, Ordering::Relaxed));
+        async move { answer }
+    });
+    (resolver, asked)
+}
+
+fn unavailable() -> ResolveError {
+    ResolveError::Unavailable { source: "no route".into() }
+}
+
+async fn ask(resolver: &dyn AgentResolver) -> Result<usize, ResolveError> {
+    let cx = Context::new(samples::task_id("t"));
+    let (business, project) = (samples::business(), samples::project("checkout"));
+    Ok(resolver.resolve(cx, business, project).await?.len())
+}
+
+#[tokio::test]
+async fn a_chain_goes_on_only_where_a_project_is_unknown() {
+    let (down, _) = scripted(|_| Err(unavailable()));
+    let (last, asked) = scripted(|_| Ok(samples::fleet(1)));
+    let chain = ChainResolver::new().with(down).with(last);
+    assert!(matches!(ask(&chain).await, Err(ResolveError::Unavailable { .. })));
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    assert!(matches!(ask(&ChainResolver::new()).await, Err(ResolveError::Unknown { .. })));
+}
+
+#[tokio::test]
+async fn what_is_remembered_is_asked_for_again_when_it_is_old_and_serves_while_nobody_answers() {
+    let clock = VirtualClock::new();
+    // Two hosts, then three, then nobody answers, then four.
+    let (resolver, asked) = scripted(|number| match number {
+        0 => Ok(samples::fleet(2)),
+        1 => Ok(samples::fleet(3)),
+        2..6 => Err(unavailable()),
+        _ => Ok(samples::fleet(4)),
+    });
+    let cached = CachedResolver::new(resolver, Duration::from_secs(60))
+        .stale_for(Duration::from_secs(600))
+        .with_clock(clock.clone());
+    let times = || asked.load(Ordering::Relaxed);
+    assert_eq!((ask(&cached).await.unwrap(), times()), (2, 1));
+    clock.advance(Duration::from_secs(59));
+    assert_eq!((ask(&cached).await.unwrap(), times()), (2, 1));
+    clock.advance(Duration::from_secs(1));
+    assert_eq!((ask(&cached).await.unwrap(), times()), (3, 2));
+    clock.advance(Duration::from_secs(599));
+    assert_eq!((ask(&cached).await.unwrap(), times()), (3, 3));
+    clock.advance(Duration::from_secs(1));
+    for asked in 4..=6 {
+        assert!(ask(&cached).await.is_err());
+        assert_eq!(times(), asked);
+    }
+    assert_eq!(ask(&cached).await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn errors_are_not_remembered_and_who_asks_at_once_asks_once() {
+    let (resolver, asked) = scripted(|number| match number {
+        0 => Err(unavailable()),
+        _ => Ok(samples::fleet(2)),
+    });
+    let cached = CachedResolver::new(resolver, Duration::from_secs(60));
+    assert!(ask(&cached).await.is_err());
+    let (a, b, c) = tokio::join!(ask(&cached), ask(&cached), ask(&cached));
+    assert_eq!([a, b, c].map(Result::unwrap), [2, 2, 2]);
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+}
 
 fn hosts() -> Vec<deploy_core::model::HostName> {
     (1..=3).map(samples::host).collect()
