@@ -57,7 +57,7 @@
 //! | trait | says | ours |
 //! |---|---|---|
 //! | [`Parser`] | a document is a request | [`JsonParser`], `TomlParser`, `YamlParser`, [`FnParser`] |
-//! | [`AgentResolver`] | a project has these hosts | [`Inventory`], [`ChainResolver`], [`CachedResolver`], [`FnResolver`] |
+//! | [`AgentResolver`] | a project has these hosts | [`Inventory`], `HttpResolver` (deploy-http), [`ChainResolver`], [`CachedResolver`], [`FnResolver`] |
 //! | [`Verifier`] | a package is what was asked for | `HttpVerifier` (deploy-http), [`FnVerifier`] |
 //! | [`Executor`] | a release goes onto some hosts | `HttpExecutor` (deploy-http), `ReleaseExecutor`, [`SchemeExecutor`], [`FnExecutor`] |
 //! | [`Connector`], [`Session`] | a host can run a command | `LocalConnector`, [`SchemeConnector`] |

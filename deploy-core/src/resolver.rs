@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::document::Invalid;
 use crate::failure::{Failure, FailureCode, Retry};
 use crate::model::{BusinessName, ProjectName, Target};
+use crate::parser::ParseError;
 
 /// Resolves business and project to hosts, and each host to how it is reached.
 ///
@@ -110,6 +111,13 @@ pub enum ResolveError {
         #[from]
         source: Invalid,
     },
+    /// What the inventory answers is not a list of hosts.
+    #[error("the inventory's answer is none")]
+    Malformed {
+        /// What is wrong with it: all faults at once.
+        #[source]
+        source: ParseError,
+    },
     /// The inventory could not be asked.
     #[error("the inventory could not be asked")]
     Unavailable {
@@ -124,7 +132,10 @@ impl ResolveError {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Unknown { .. } | Self::NoHosts { .. } | Self::Invalid { .. } => Retry::Never,
+            Self::Unknown { .. }
+            | Self::NoHosts { .. }
+            | Self::Invalid { .. }
+            | Self::Malformed { .. } => Retry::Never,
             Self::Unavailable { .. } => Retry::After(Duration::from_secs(5)),
         }
     }

@@ -43,13 +43,14 @@
 //! |---|---|---|
 //! | `Verifier` | [`HttpVerifier`] | downloads, checks and keeps packages |
 //! | `Prober` | [`HttpProber`] | asks monitoring addresses |
+//! | `AgentResolver` | [`HttpResolver`] | asks an inventory, such as a CMDB, for hosts |
 //! | `Executor` | [`HttpExecutor`] | gives tasks to agents and follows them |
 //! | | [`agent_router`], [`control_router`], [`serve`] | the APIs of both nodes, described by `GET /v1/openapi.json` |
 //! | | [`ServerTls`], [`TlsIdentity`] | TLS, where an agent and its control node know each other by certificate |
 //!
 //! # Features
 //!
-//! `client` (default): the first three. `server` (default): the others.
+//! `client` (default): the first four. `server` (default): the others.
 //!
 //! # Guarantees
 //!
@@ -83,6 +84,8 @@ mod executor;
 mod policy;
 #[cfg(feature = "client")]
 mod prober;
+#[cfg(feature = "client")]
+mod resolver;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(any(feature = "client", feature = "server"))]
@@ -100,6 +103,8 @@ pub use executor::{HttpExecutor, HttpExecutorBuilder};
 pub use policy::{HostLookup, UrlPolicy};
 #[cfg(feature = "client")]
 pub use prober::{HttpProber, HttpProberBuilder};
+#[cfg(feature = "client")]
+pub use resolver::{HttpResolver, HttpResolverBuilder};
 #[cfg(feature = "server")]
 pub use server::{AccessTokens, ServeConfig, ServerTls, agent_router, control_router, serve};
 #[cfg(any(feature = "client", feature = "server"))]

@@ -15,6 +15,7 @@ mod golden;
 mod package_cache;
 mod prober;
 mod redirects;
+mod resolver;
 mod support;
 mod tls;
 mod url_policy;
