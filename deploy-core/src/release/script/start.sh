@@ -3,7 +3,7 @@
 # Standard input is the node's, and nobody else's.
 exec 3<&0 </dev/null
 umask 022
-unset CDPATH TAR_OPTIONS GZIP ZIPOPT UNZIP XZ_OPT XZ_DEFAULTS ZSTD_CLEVEL POSIXLY_CORRECT
+unset CDPATH TMOUT TAR_OPTIONS GZIP UNZIP UNZIPOPT XZ_OPT XZ_DEFAULTS ZSTD_CLEVEL POSIXLY_CORRECT
 deploy=$root/.deploy
 work=$deploy/work.$run
 incoming=
