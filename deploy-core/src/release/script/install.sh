@@ -16,7 +16,8 @@ prepare() {
         begin_mark
         keep_lock "$deploy/marks/$release" "$deploy/marks"
     else
-        keep_lock
+        # With what an earlier program did that was killed.
+        keep_lock "$deploy/marks/$release" "$root"
     fi
     if [ "$present" = good ] && [ "$current" = "$release" ]; then
         finish "served already"

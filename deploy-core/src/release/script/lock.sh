@@ -10,6 +10,7 @@
 
 locked=
 number=
+lasting=
 
 # highest_lock: the highest number in $highest, 0 when there is none.
 highest_lock() {
@@ -161,6 +162,7 @@ holds_lock() {
 # keep_lock [file…]: the lock, and with it the fencing number, outlasts a crash, and so do these.
 keep_lock() {
     durable "$deploy/lock.$number" "$deploy" "$@" || broken "the lock could not be synced"
+    lasting=yes
 }
 
 # still_ours: nothing is done for a holder whose time is over.

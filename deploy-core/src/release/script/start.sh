@@ -45,8 +45,8 @@ clear_up() {
     done
     for left in "$deploy"/lock.*; do
         found=${left##*/lock.}
-        case $found in '' | *[!0-9]*) continue ;; esac
-        [ -z "$entered" ] || [ "$found" -ge "$number" ] || set -- "$@" "$left"
+        is_number "$found" && [ -n "$lasting" ] || continue
+        [ "$found" -ge "$number" ] || set -- "$@" "$left"
     done
     [ $# -eq 0 ] || rm -rf "$@" 2>/dev/null
 }
@@ -54,7 +54,6 @@ clear_up() {
 # leave <status>: the last words.
 leave() {
     stop_listening
-    entered=$locked
     if holds_lock; then
         [ -n "$served" ] || write_history
         serves_still || look_at_current
