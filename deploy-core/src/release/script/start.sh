@@ -37,7 +37,7 @@ enter() {
     clear_leftovers
 }
 
-# clear_up: removes what bears our run's name and, once we have had the lock, those before it.
+# clear_up: removes what bears our run's name and, once our lock is on the disk, those before it.
 clear_up() {
     set --
     for left in "$work" "$deploy/claim.$run" "$incoming"; do
