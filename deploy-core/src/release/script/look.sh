@@ -71,9 +71,11 @@ unknown_free=9007199254740991
 look_for_free() {
     free=$(df -Pk "$root" 2>/dev/null)
     set -f
-    # shellcheck disable=SC2086 # The fourth word of the last line.
+    # shellcheck disable=SC2086 # The words of the last line.
     set -- ${free##*"$newline"}
     set +f
-    free=$4
+    # It stands before the share that is used; before that there may be a name with blanks.
+    until [ $# -lt 2 ] || [ "$2" != "${2%\%}" ]; do shift; done
+    free=${1-}
     is_number "$free" || free=$unknown_free
 }

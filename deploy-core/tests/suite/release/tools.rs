@@ -107,6 +107,26 @@ async fn what_a_tool_says_beside_a_digest_is_none() {
 }
 
 #[tokio::test]
+async fn what_is_free_is_read_beside_names_with_blanks() {
+    for (line, free) in [
+        ("//nas/our share 900000 100 7 1% /srv/an app", Some("and 7 KiB are free")),
+        ("a 5% share 900000 100 7 1% /srv", None),
+        ("nothing", None),
+    ] {
+        let names: Vec<_> = NEEDED.iter().copied().filter(|name| *name != "df").collect();
+        let tools = tools(&[&names[..], &["sha256sum"]].concat());
+        add(&tools, "df", &format!("#!/bin/sh\necho Filesystem\necho '{line}'\n"));
+        let (result, _, host) = released_with(&tools).await;
+        let message = result.failure.map(|failure| failure.message);
+        match free {
+            Some(free) => assert!(message.as_ref().unwrap().ends_with(free), "{message:?}"),
+            None => assert_eq!(message, None, "{line}"),
+        }
+        host.assert_tidy();
+    }
+}
+
+#[tokio::test]
 async fn a_login_that_has_options_for_unzip_gets_all_that_is_in_the_package() {
     let package = Package::packed("app.zip", &[("version", "one")], "zip -q \"$1\" *");
     let mut host = Host::new("dash", false);
