@@ -1,5 +1,6 @@
 //! One task on one host: connects, writes the program, and has it run.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -37,13 +38,12 @@ pub(crate) async fn visit(
     let run = Uuid::now_v7().simple().to_string();
     let placing = placing(&job, &*session, &target, &run);
     let root = session.local_path(&target.root);
-    let root = root.as_deref().map_or(Some(target.root.as_str()), |path| path.to_str());
-    let nonce = Uuid::now_v7().simple().to_string();
-    let pass = Pass {
-        run,
-        token: Uuid::now_v7().simple().to_string(),
-        root: root.unwrap_or(target.root.as_str()).to_owned(),
+    let Some(root) = root.as_deref().map_or(Some(target.root.as_str()), Path::to_str) else {
+        let failure = Failure::new(FailureCode::Invalid, "the path of the root there is no text");
+        return failed(&target, failure, HostStatus::Failed);
     };
+    let nonce = Uuid::now_v7().simple().to_string();
+    let pass = Pass { run, token: Uuid::now_v7().simple().to_string(), root: root.to_owned() };
     let (work, aim) = work(&job, &pass, placing.is_some());
     let plan = HostPlan {
         task: &job.task,

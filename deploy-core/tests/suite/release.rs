@@ -40,6 +40,8 @@ mod hooks;
 mod inspecting;
 mod installing;
 mod kept;
+mod killed;
+mod lasting;
 mod local;
 mod locking;
 mod package;

@@ -140,8 +140,9 @@ impl Program {
             self.hook(Step::BeforeSwitch, HookPoint::BeforeSwitch, self.faults.fails_before)
                 .await?;
         }
+        // One that was good before has to prove itself again.
+        self.disk(|disk, program| disk.set_state(&program.release, ReleaseState::Complete));
         if present.is_none() {
-            self.disk(|disk, program| disk.set_state(&program.release, ReleaseState::Complete));
             self.tell(HostEffect::Completed);
         }
         self.step(Step::Switch, 1..20).await?;

@@ -14,8 +14,9 @@ follow() {
     pause=0.05
     # Nobody follows for a program that was killed.
     while kill -0 $$ 2>/dev/null; do
-        # The file counts when the signal came before we listened.
-        [ ! -e "$over_mark" ] || over=yes
+        # The file counts when the signal came before we listened, and so does that it has no place
+        # any more.
+        { [ ! -e "$over_mark" ] && [ -d "$work" ]; } || over=yes
         # Only a look that began after the hook's end is the last one.
         last=$over
         if pass_on; then pause=0.05; fi

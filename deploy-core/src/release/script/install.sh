@@ -16,7 +16,8 @@ prepare() {
         begin_mark
         keep_lock "$deploy/marks/$release" "$deploy/marks"
     else
-        keep_lock
+        # With what an earlier program did that was killed.
+        keep_lock "$deploy/marks/$release" "$root"
     fi
     if [ "$present" = good ] && [ "$current" = "$release" ]; then
         finish "served already"
@@ -53,8 +54,8 @@ lay_out() {
     alive
     durable_tree "$root/releases/$release"
     still_ours
-    # This word lasts with the switch.
-    [ -n "$present" ] || mark_as complete
+    # This word lasts with the switch. One that was good before has to prove itself again.
+    mark_as complete
 }
 
 # bring_to_life: the release is current, and healthy.

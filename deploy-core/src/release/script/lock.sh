@@ -10,13 +10,14 @@
 
 locked=
 number=
+lasting=
 
 # highest_lock: the highest number in $highest, 0 when there is none.
 highest_lock() {
     highest=0
     for file in "$deploy"/lock.*; do
         found=${file##*/lock.}
-        case $found in '' | *[!0-9]*) continue ;; esac
+        is_number "$found" || continue
         [ "$found" -le "$highest" ] || highest=$found
     done
 }
@@ -28,7 +29,7 @@ look_at_locks() {
     seen=0
     for file in "$deploy"/lock.*; do
         found=${file##*/lock.}
-        case $found in '' | *[!0-9]* | "$highest") continue ;; esac
+        is_number "$found" && [ "$found" != "$highest" ] || continue
         read_lock "$found" || continue
         [ "$lock_fence" -le "$seen" ] || seen=$lock_fence
     done
@@ -56,9 +57,9 @@ read_lock() {
         esac
     done 2>/dev/null <"$deploy/lock.$1" || return 1
     # What a crash of the host tore counts as over.
-    case $lock_expires in '' | *[!0-9]*) lock_expires=0 ;; esac
-    case $lock_fence in '' | *[!0-9]*) lock_fence=0 ;; esac
-    case $lock_pid in '' | *[!0-9]*) lock_pid=0 ;; esac
+    is_number "$lock_expires" || lock_expires=0
+    is_number "$lock_fence" || lock_fence=0
+    is_number "$lock_pid" || lock_pid=0
 }
 
 # Where process ids mean the same, in $place: this boot, this namespace, this user. Empty when unknown.
@@ -164,7 +165,7 @@ refuse_fence() {
 
 # lock_in_words: who holds the lock that was read.
 lock_in_words() {
-    echo "deployment $lock_deployment (task $lock_task, from $lock_node)" \
+    printf '%s %s\n' "deployment $lock_deployment (task $lock_task, from $lock_node)" \
         "since $lock_since, for at most $((lock_expires - since)) s more: $lock_reason"
 }
 
@@ -178,6 +179,7 @@ holds_lock() {
 # keep_lock [file…]: the lock, and with it the fencing number, outlasts a crash, and so do these.
 keep_lock() {
     durable "$deploy/lock.$number" "$deploy" "$@" || broken "the lock could not be synced"
+    lasting=yes
 }
 
 # still_ours: nothing is done for a holder whose time is over.

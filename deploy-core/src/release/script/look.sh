@@ -24,7 +24,8 @@ look_for_tools() {
     [ -z "$ask_scheme" ] || find_asker "$ask_scheme"
 }
 
-# clear_leftovers: we hold the lock, so what bears another run's name belongs to nobody.
+# clear_leftovers: we hold the lock, so what bears another run's name belongs to nobody. The place of our
+# release in their order is in $order: after all that have a mark, also when somebody removed the locks.
 clear_leftovers() {
     set --
     for left in "$root"/releases/.incoming-* "$root"/releases/.trash-* "$deploy"/work.* \
@@ -34,10 +35,12 @@ clear_leftovers() {
     done
     [ $# -eq 0 ] || rm -rf "$@" 2>/dev/null
     set --
+    order=$number
     for left in "$deploy"/marks/*; do
         left=${left##*/}
         plain "$left" || continue
         read_mark "$left"
+        [ "$mark_order" -lt "$order" ] || order=$((mark_order + 1))
         [ "$mark_state" != unfinished ] || [ "$left" = "$current" ] || set -- "$@" "$left"
     done
     discard "$@"
@@ -68,9 +71,11 @@ unknown_free=9007199254740991
 look_for_free() {
     free=$(df -Pk "$root" 2>/dev/null)
     set -f
-    # shellcheck disable=SC2086 # The fourth word of the last line.
+    # shellcheck disable=SC2086 # The words of the last line.
     set -- ${free##*"$newline"}
     set +f
-    free=$4
-    case $free in '' | *[!0-9]*) free=$unknown_free ;; esac
+    # It stands before the share that is used; before that there may be a name with blanks.
+    until [ $# -lt 2 ] || [ "$2" != "${2%\%}" ]; do shift; done
+    free=${1-}
+    is_number "$free" || free=$unknown_free
 }

@@ -7,14 +7,14 @@
 # begin_mark: the first mark of a release, in the place of none. One that a crash tore does not say that
 # the release may be used either.
 begin_mark() {
-    printf '%s\n' "state unfinished" "sha256 $sha256" "task $task" "order $number" "previous $previous" \
+    printf '%s\n' "state unfinished" "sha256 $sha256" "task $task" "order $order" "previous $previous" \
         >"$deploy/marks/$release" || no_mark "$release"
 }
 
 # mark_as <state>: what this deployment's release is now; and of what was there before, who made it so.
 mark_as() {
     set -- "state $1"
-    [ -z "$present" ] || set -- "task $task" "order $number" "previous $previous" "$@"
+    [ -z "$present" ] || set -- "task $task" "order $order" "previous $previous" "$@"
     # The empty line ends one that a crash tore.
     printf '%s\n' '' "$@" >>"$deploy/marks/$release" || no_mark "$release"
 }
@@ -46,8 +46,7 @@ read_mark() {
     plain "$mark_previous" || mark_previous=
     # What has no digest is not ours to use.
     plain "$mark_sha256" || { mark_sha256=; [ "$mark_state" = unfinished ] || mark_state=; }
-    # Nor is it an order that shells cannot compare.
-    case $mark_order in '' | *[!0-9]* | ???????????????????*) mark_order=0 ;; esac
+    is_number "$mark_order" || mark_order=0
 }
 
 # unusable <release>: says so in the place of all that its mark says.

@@ -84,11 +84,22 @@ verify_package() {
 # digest_of <file>: in $found.
 digest_of() {
     # shellcheck disable=SC2086 # The tool and its options are our own words.
-    { [ -n "$quick_tool" ] && run $quick_tool "$1"; } || run $digest_tool "$1" ||
+    { [ -n "$quick_tool" ] && digest_by $quick_tool "$1"; } || digest_by $digest_tool "$1" ||
         { alive; broken "$digest_tool: $(first_said)"; }
-    read -r found _ <"$work/said"
-    # A leading backslash says that the file's name was escaped.
-    found=${found#\\}
+}
+
+# digest_by <command…>: the digest that it gives, in $found. Some tools warn before they do.
+digest_by() {
+    run "$@" || return
+    while read -r found _; do
+        # A leading backslash says that the file's name was escaped.
+        found=${found#\\}
+        case ${#found}:$found in
+            *:*[!0-9a-f]*) ;;
+            64:* | 32:*) return ;;
+        esac
+    done <"$work/said"
+    return 1
 }
 
 unpack_package() {

@@ -34,6 +34,13 @@ size_of() {
     bytes=$((bytes))
 }
 
+# is_number <word>: whether it is a number that shells compare, and count on from.
+is_number() {
+    case $1 in
+        '' | *[!0-9]* | 0?* | ????????????????????*) return 1 ;;
+    esac
+}
+
 # plain <word>: whether it can stand in a marker, a file name and JSON as it is.
 plain() {
     case $1 in

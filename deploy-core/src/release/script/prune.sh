@@ -18,6 +18,8 @@ prune() {
         entry=${entry##*/}
         plain "$entry" || continue
         read_mark "$entry"
+        # What came after us is another program's to judge, which has the lock by now.
+        [ "$mark_order" -le "$order" ] || continue
         case $mark_state in
             good) add_good "$entry" ;;
             *) doom "$entry" ;;

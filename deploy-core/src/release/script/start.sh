@@ -3,7 +3,7 @@
 # Standard input is the node's, and nobody else's.
 exec 3<&0 </dev/null
 umask 022
-unset CDPATH TAR_OPTIONS GZIP ZIPOPT UNZIP XZ_OPT XZ_DEFAULTS ZSTD_CLEVEL POSIXLY_CORRECT
+unset CDPATH TMOUT TAR_OPTIONS GZIP UNZIP UNZIPOPT XZ_OPT XZ_DEFAULTS ZSTD_CLEVEL POSIXLY_CORRECT
 deploy=$root/.deploy
 work=$deploy/work.$run
 incoming=
@@ -37,7 +37,7 @@ enter() {
     clear_leftovers
 }
 
-# clear_up: removes what bears our run's name and, once we have had the lock, those before it.
+# clear_up: removes what bears our run's name and, once our lock is on the disk, those before it.
 clear_up() {
     set --
     for left in "$work" "$deploy/claim.$run" "$incoming"; do
@@ -45,8 +45,8 @@ clear_up() {
     done
     for left in "$deploy"/lock.*; do
         found=${left##*/lock.}
-        case $found in '' | *[!0-9]*) continue ;; esac
-        [ -z "$entered" ] || [ "$found" -ge "$number" ] || set -- "$@" "$left"
+        is_number "$found" && [ -n "$lasting" ] || continue
+        [ "$found" -ge "$number" ] || set -- "$@" "$left"
     done
     [ $# -eq 0 ] || rm -rf "$@" 2>/dev/null
 }
@@ -54,7 +54,6 @@ clear_up() {
 # leave <status>: the last words.
 leave() {
     stop_listening
-    entered=$locked
     if holds_lock; then
         [ -n "$served" ] || write_history
         serves_still || look_at_current

@@ -31,7 +31,8 @@ prepare() {
         taken_up="taking up what was interrupted"
     fi
     [ -n "$target" ] || find_target
-    keep_lock
+    # With the switch of an earlier program that was killed.
+    keep_lock "$root"
     finish "$taken_up"
 }
 

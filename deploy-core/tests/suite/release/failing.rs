@@ -129,3 +129,15 @@ async fn a_panic_on_one_host_is_that_hosts_result() {
     assert_eq!(report.hosts[0].status, HostStatus::Succeeded);
     assert_eq!(report.hosts[1].failure.as_ref().unwrap().code, FailureCode::Internal);
 }
+
+#[tokio::test]
+async fn a_directory_whose_name_is_no_text_is_refused_and_no_other_taken_for_it() {
+    let host = Host::new("dash", true);
+    let package = Package::version("one");
+    let mut task = host.task("d1", 1, &package);
+    let base = host.dir.path().display().to_string();
+    task.hosts[0].endpoint = format!("local:{base}/%FF").parse().unwrap();
+    let failure = host.deploy(&package, &task).await.failure.unwrap();
+    assert_eq!(failure.code, FailureCode::Invalid, "{failure}");
+    assert!(!host.root.exists());
+}

@@ -3,7 +3,7 @@
 use deploy_core::FailureCode;
 use deploy_core::model::{HostStatus, Requirement};
 
-use super::fixture::{Package, Watched, hook};
+use super::fixture::{Host, Package, Watched, hook};
 
 /// Says whether a process is there and runs.
 pub(crate) fn runs(pid: &str) -> bool {
@@ -217,4 +217,19 @@ on_every_host! {
         assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
         assert_eq!(watched.output(), "first\nsecond\n");
     }
+}
+
+#[tokio::test]
+async fn a_hook_that_removes_what_the_program_works_in_does_not_hold_it_up() {
+    let package = Package::version("one");
+    let mut host = Host::new("bash", false);
+    // What follows the hook's log listens only when the hook is over.
+    let late = "set -T; trap '[ \"$BASH_COMMAND\" != over= ] || sleep 1' DEBUG; eval \"$2\"";
+    host.connector = host.connector.shell(["bash", "-c", late, "late"]);
+    let mut task = host.task("d1", 1, &package);
+    task.release.hooks.before_switch = vec![hook("rm -rf \"$DEPLOY_ROOT\"/.deploy/work.*")];
+    let result = host.deploy(&package, &task).await;
+    assert_eq!(result.status, HostStatus::Failed, "{result:?}");
+    assert_eq!(host.current(), None);
+    host.assert_tidy();
 }

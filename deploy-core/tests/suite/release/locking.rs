@@ -77,6 +77,25 @@ on_every_host! {
         assert!(!host.is_unlocked());
     }
 
+    who_holds_a_lock_is_said_character_for_character(host) {
+        let package = Package::version("one");
+        held(&host, 3, "reason a\\c\\nb\nexpires 9999999999\nplace elsewhere\n");
+        let failure = host.deploy(&package, &host.task("d1", 7, &package)).await.failure.unwrap();
+        assert!(failure.message.ends_with(": a\\c\\nb"), "{failure}");
+    }
+
+    what_is_no_number_is_neither_a_lock_nor_what_one_says(host) {
+        let package = Package::version("one");
+        held(&host, 3, "fence 99999999999999999999\nexpires 099999999999999999999\npid 0x1\n");
+        // As somebody keeps them beside.
+        for name in ["lock.08", "lock.99999999999999999999", "lock.3.old"] {
+            fs::copy(host.root.join(".deploy/lock.3"), host.root.join(".deploy").join(name)).unwrap();
+        }
+        let result = host.deploy(&package, &host.task("d1", 7, &package)).await;
+        assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
+        assert_eq!(host.read(".deploy/marks/d1").lines().nth(3), Some("order 4"));
+    }
+
     an_expired_lock_is_taken_over(host) {
         let package = Package::version("one");
         held(&host, 3, "expires 1000000000\n");

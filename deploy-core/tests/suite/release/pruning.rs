@@ -8,6 +8,18 @@ use deploy_core::model::HostStatus;
 use super::fixture::{Package, Watched, hook};
 
 on_every_host! {
+    what_came_later_is_its_own_programs_to_judge(host) {
+        let package = Package::version("one");
+        let mut task = host.task("d1", 1, &package);
+        // As another program has begun it, after this one saw for the last time that the lock is its own.
+        let begin = "mkdir ../d9; printf 'state unfinished\\nsha256 a\\norder 9\\n' >../../.deploy/marks/d9";
+        task.release.hooks.after_switch = vec![hook(begin)];
+        let result = host.deploy(&package, &task).await;
+        assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
+        assert_eq!(host.names("releases"), ["d1", "d9"]);
+        assert_eq!(host.state("d9"), "unfinished");
+    }
+
     the_newest_good_releases_stay_and_failed_ones_do_not_count(host) {
         let package = Package::version("one");
         // Ids that do not sort by time.

@@ -169,6 +169,28 @@ on_every_host! {
         }
     }
 
+    a_release_that_comes_again_and_is_killed_goes_back_to_what_was_served_last(host) {
+        let package = Package::version("b");
+        for (number, id) in [(1, "a"), (2, "b"), (3, "c")] {
+            host.deploy(&package, &host.task(id, number, &package)).await;
+        }
+        let mut task = host.task("b", 9, &package);
+        task.release.hooks.after_switch = vec![hook("sleep 600")];
+        let watched = Watched::new(&task);
+        let kill = async {
+            watched.until(|f| matches!(f, Fact::StepStarted { step: Step::AfterSwitch, .. })).await;
+            kill_program(&host);
+        };
+        let (result, ()) = tokio::join!(host.deploy_watched(&package, &task, &watched), kill);
+        assert_eq!(result.status, HostStatus::Unknown, "{result:?}");
+        host.until_nothing_runs().await;
+        task.release.hooks.after_switch = vec![hook("[ -n \"$DEPLOY_ROLLBACK\" ]")];
+        let result = host.deploy(&package, &task).await;
+        assert_eq!(result.status, HostStatus::RolledBack, "{result:?}");
+        assert_eq!(host.current().as_deref(), Some("c"));
+        host.assert_tidy();
+    }
+
     a_cancel_while_the_verdict_is_awaited_leaves_the_hooks_of_the_way_back_their_time(host) {
         let (one_, two) = (Package::version("one"), Package::version("two"));
         host.deploy(&one_, &host.task("d1", 1, &one_)).await;

@@ -84,6 +84,73 @@ async fn what_is_large_goes_through_openssl_where_that_works() {
 }
 
 #[tokio::test]
+async fn what_a_tool_says_beside_a_digest_is_none() {
+    let text = "x".repeat(5 << 20);
+    let package = Package::packed("app.tar", &[("large", &text)], "tar -cf \"$1\" *");
+    let works =
+        "echo 'WARNING: can not open config file: openssl.cnf' >&2\nexec /usr/bin/openssl \"$@\"";
+    for openssl in [works, "echo 'unknown option -r'", "true"] {
+        let tools = tools(&[NEEDED, &["sha256sum"]].concat());
+        add(&tools, "openssl", &format!("#!/bin/sh\n{openssl}\n"));
+        let (result, _, host) = released(&package, &tools).await;
+        assert_eq!(result.status, HostStatus::Succeeded, "{openssl}: {result:?}");
+        host.assert_tidy();
+    }
+    // Nor is what all of them say.
+    let tools = tools(NEEDED);
+    add(&tools, "sha256sum", "#!/bin/sh\necho 'sha256sum: not today'\n");
+    let (result, _, host) = released(&package, &tools).await;
+    let failure = result.failure.unwrap();
+    assert_eq!(failure.code, FailureCode::HostFailed, "{failure}");
+    assert_eq!(failure.message, "sha256sum: sha256sum: not today");
+    host.assert_tidy();
+}
+
+#[tokio::test]
+async fn what_is_free_is_read_beside_names_with_blanks() {
+    for (line, free) in [
+        ("//nas/our share 900000 100 7 1% /srv/an app", Some("and 7 KiB are free")),
+        ("a 5% share 900000 100 7 1% /srv", None),
+        ("nothing", None),
+    ] {
+        let names: Vec<_> = NEEDED.iter().copied().filter(|name| *name != "df").collect();
+        let tools = tools(&[&names[..], &["sha256sum"]].concat());
+        add(&tools, "df", &format!("#!/bin/sh\necho Filesystem\necho '{line}'\n"));
+        let (result, _, host) = released_with(&tools).await;
+        let message = result.failure.map(|failure| failure.message);
+        match free {
+            Some(free) => assert!(message.as_ref().unwrap().ends_with(free), "{message:?}"),
+            None => assert_eq!(message, None, "{line}"),
+        }
+        host.assert_tidy();
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_has_options_for_unzip_gets_all_that_is_in_the_package() {
+    let package = Package::packed("app.zip", &[("version", "one")], "zip -q \"$1\" *");
+    let mut host = Host::new("dash", false);
+    for name in ["UNZIP", "UNZIPOPT"] {
+        host.connector = host.connector.variable(name, "-t");
+    }
+    let result = host.deploy(&package, &host.task("d1", 1, &package)).await;
+    assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
+    assert_eq!(host.read("current/version"), "one");
+}
+
+#[tokio::test]
+async fn a_login_that_is_thrown_out_when_it_is_idle_stops_no_release() {
+    let package = Package::version("one");
+    let mut host = Host::new("bash", false);
+    host.connector = host.connector.variable("TMOUT", "1");
+    let mut task = host.task("d1", 1, &package);
+    // Longer than the shell lets anybody read from the node.
+    task.release.hooks.before_switch = vec![hook("sleep 2.5")];
+    let result = host.deploy(&package, &task).await;
+    assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
+}
+
+#[tokio::test]
 async fn with_md5_alone_that_and_the_size_are_compared_and_it_is_said() {
     let expected = Some("by MD5 and size: the host has no tool for SHA-256".to_owned());
     let plain = tools(&[NEEDED, &["md5sum"]].concat());

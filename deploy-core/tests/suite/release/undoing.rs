@@ -98,6 +98,13 @@ on_every_host! {
         assert_serves(&host, &undo_now(&host, "a", RollbackTarget::Release("b".parse().unwrap()), 11).await, "b");
     }
 
+    releases_keep_their_order_when_somebody_removes_the_locks(host) {
+        with_releases(&host, &["a", "b"]).await;
+        fs::remove_file(host.root.join(".deploy/lock.2")).unwrap();
+        with_releases(&host, &["c"]).await;
+        assert_serves(&host, &undo_now(&host, "c", RollbackTarget::LastGood, 9).await, "b");
+    }
+
     the_release_before_may_be_unproven_and_proves_itself(host) {
         with_releases(&host, &["a", "b", "c"]).await;
         // As a node that died between the switch and the end leaves it.
