@@ -22,7 +22,8 @@ use crate::summary::TaskSummary;
 /// 1. When `append` has answered, all its events are kept, or none of them: on a durable journal
 ///    they survive kill -9 and power loss from then on.
 /// 2. The events of an append belong to one task and are numbered on from its last event. When they
-///    are not, [`JournalError::Conflict`] says what the last number is, and nothing is kept.
+///    are not, [`JournalError::Conflict`] says what the last number is, and nothing is kept. What there
+///    is up to that number can be read by then: whoever loses reads on and repeats.
 /// 3. `read` gives the events after a number, in order, without gaps, never more than `limit`.
 /// 4. `follow` is `read` that waits until there is at least one event to give. A task that is not
 ///    there yet, or not any more, is waited for.

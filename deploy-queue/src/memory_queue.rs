@@ -110,11 +110,12 @@ impl Queue for MemoryQueue {
             let held = self.desk.claim(worker.clone(), kinds.clone(), lease).await?;
             let order = held.order();
             let Some(task) = self.desk.keeper(|records| records.0.get(&order).cloned()) else {
-                // The lease ran out meanwhile, and another worker has done it.
+                // The lease has ended meanwhile, and another worker has done it.
                 continue;
             };
-            let leased = held.keep().ok_or(QueueError::Closed)?;
-            return Ok(Claim::new(leased.token, task, leased.attempt));
+            if let Some(leased) = held.keep() {
+                return Ok(Claim::new(leased.token, task, leased.attempt));
+            }
         }
     }
 

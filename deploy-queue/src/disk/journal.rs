@@ -8,8 +8,8 @@ use deploy_core::model::TaskId;
 use deploy_core::{Event, Journal, JournalError, JournalQuery, Sequence, TaskSummary};
 use redb::ReadableDatabase;
 
+use super::cards::Changed;
 use super::error::StoreError;
-use super::outbox::Answer;
 use super::row::Row;
 use super::rows::{self, EVENTS};
 use super::shared::Shared;
@@ -31,14 +31,19 @@ pub(super) fn append_rows(
 }
 
 impl DiskStore {
-    async fn recorded(&self, answer: Answer) -> Result<(), JournalError> {
-        match answer.await {
-            Ok(result) => Ok(result?),
-            Err(_) => {
-                self.shared.check()?;
-                Err(JournalError::Closed)
-            }
-        }
+    /// Changes a task's card, and waits until that is on disk, or what refuses it is.
+    async fn change_card(
+        &self,
+        task: &TaskId,
+        change: impl FnOnce(Option<Card>) -> Changed + Send,
+    ) -> Result<bool, JournalError> {
+        let (changed, answer) = self.shared.change_card(task, change)?;
+        let Ok(kept) = answer.await else {
+            self.shared.check()?;
+            return Err(JournalError::Closed);
+        };
+        kept?;
+        changed
     }
 
     async fn read_events(
@@ -110,11 +115,7 @@ impl Journal for DiskStore {
         let Some(task) = events.first().map(|event| event.task.clone()) else {
             return Ok(());
         };
-        let change = |card| append_rows(card, &events).map(Some);
-        match self.shared.change_card(&task, change)? {
-            Some(answer) => self.recorded(answer).await,
-            None => Ok(()),
-        }
+        self.change_card(&task, |card| append_rows(card, &events).map(Some)).await.map(drop)
     }
 
     async fn read(
@@ -152,13 +153,7 @@ impl Journal for DiskStore {
     }
 
     async fn remove(&self, task: TaskId) -> Result<bool, JournalError> {
-        let answer = self.shared.change_card(&task, |card| {
-            let events = |card: Card| Row::Events { task: task.clone(), last: card.last };
-            Ok(card.map(|card| (None, vec![events(card)])))
-        })?;
-        match answer {
-            Some(answer) => self.recorded(answer).await.map(|()| true),
-            None => Ok(false),
-        }
+        let events = |card: Card| Row::Events { task: task.clone(), last: card.last };
+        self.change_card(&task, |card| Ok(card.map(|card| (None, vec![events(card)])))).await
     }
 }

@@ -153,7 +153,7 @@ impl DiskStore {
         let Some(task) = events.first().map(|event| event.task.clone()) else {
             return Ok(self.settle(token, settlement).await?);
         };
-        let answer = self.shared.change_card_with(
+        let (changed, answer) = self.shared.change_card_with(
             &task,
             |card| super::journal::append_rows(card, &events).map(Some),
             |rows| {
@@ -167,7 +167,8 @@ impl DiskStore {
                 settled.map_err(|error| SettleError::from(self.shared.explain(error)))
             },
         )?;
-        Ok(self.answered(answer).await?)
+        self.answered(answer).await?;
+        changed
     }
 
     /// Adds tasks in one commit: all of them, or none.
@@ -281,11 +282,12 @@ impl Queue for DiskStore {
             // A worker must not begin what a power loss could still undo.
             self.shared.until_durable(held.order()).await?;
             let Some(task) = self.shared.task(held.order())? else {
-                // The lease ran out meanwhile, and another worker has done it.
+                // The lease has ended meanwhile, and another worker has done it.
                 continue;
             };
-            let leased = held.keep().ok_or(QueueError::Closed)?;
-            return Ok(Claim::new(leased.token, task, leased.attempt));
+            if let Some(leased) = held.keep() {
+                return Ok(Claim::new(leased.token, task, leased.attempt));
+            }
         }
     }
 

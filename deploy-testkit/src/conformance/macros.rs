@@ -121,7 +121,7 @@ macro_rules! durable_cases {
     };
 }
 
-/// Makes a module with one test for each promise of [`QueueAdmin`](deploy_core::QueueAdmin). The
+/// Makes a module with one test for each clause of the contract of [`QueueAdmin`](deploy_core::QueueAdmin). The
 /// expression is that of [`queue_conformance!`](crate::queue_conformance).
 #[macro_export]
 macro_rules! queue_admin_conformance {
@@ -132,6 +132,7 @@ macro_rules! queue_admin_conformance {
             admin::dead_tasks_are_listed_in_the_order_of_their_ids,
             admin::a_dead_task_tells_why_and_when,
             admin::a_replayed_task_is_due_at_once_and_counts_from_the_start,
+            admin::a_waiting_claim_is_woken_by_a_replay,
             admin::only_a_dead_task_is_replayed,
             admin::the_statistics_count_each_task_once,
         });
@@ -149,13 +150,17 @@ macro_rules! journal_conformance {
             journal::an_empty_append_changes_nothing,
             journal::events_that_do_not_go_on_are_a_conflict_and_none_is_kept,
             journal::of_two_appends_with_the_same_number_one_is_kept,
+            journal::whoever_is_told_of_a_conflict_can_read_what_came_before,
             journal::a_read_begins_after_a_number_and_ends_at_its_limit,
             journal::the_events_of_each_task_are_its_own,
             journal::a_follower_gets_what_is_there_at_once,
             journal::a_follower_waits_for_the_next_event,
             journal::a_follower_waits_for_a_task_that_is_not_there_yet,
             journal::every_follower_is_woken,
+            journal::a_follower_gets_no_more_than_it_asked_for,
+            journal::a_follower_of_a_removed_task_waits_until_it_goes_on,
             journal::the_list_begins_with_the_task_accepted_last,
+            journal::a_task_that_was_never_accepted_is_kept_and_not_listed,
             journal::the_list_tells_how_far_each_task_has_come,
             journal::the_list_is_filtered_by_every_part_of_a_query,
             journal::the_list_goes_on_where_the_last_page_ended,

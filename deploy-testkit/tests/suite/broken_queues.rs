@@ -318,6 +318,7 @@ catches! { admin_bench:
     admin::dead_tasks_are_listed_in_the_order_of_their_ids <- ListsNoDead,
     admin::a_dead_task_tells_why_and_when <- ListsNoDead,
     admin::a_replayed_task_is_due_at_once_and_counts_from_the_start <- ReplaysNothing,
+    admin::a_waiting_claim_is_woken_by_a_replay <- ReplaysNothing,
     admin::only_a_dead_task_is_replayed <- ReplaysNothing,
     admin::the_statistics_count_each_task_once <- CountsWrong,
 }
