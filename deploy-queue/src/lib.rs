@@ -66,7 +66,8 @@
 //! - A task is never set aside by the queue itself, however often it was attempted: only the worker
 //!   that has it says so. One that failed comes back after a pause that doubles each time, apart from
 //!   others that failed with it ([`Backoff`]).
-//! - After a failed write every call ends with an error until the store is opened again.
+//! - After a failed write, or when its files are removed, every call ends with an error until the
+//!   store is opened again.
 //! - One process at a time has the store open; a second one is told which.
 //! - The size on disk is that of what lives in the store: room is used again, and given back when
 //!   the store is opened.

@@ -91,6 +91,7 @@ impl DiskStore {
         let loaded = load::load(path, &database, files.mark, log, config.limits(), now)?;
         fail_point("open.loaded");
         let log = directory.log(files.log)?;
+        let names = directory.names()?;
         let failed = |error| OpenError::io(path, error);
         let (commits, read) = (loaded.meta.commits, loaded.read);
         let mark = files.mark_file;
@@ -110,6 +111,7 @@ impl DiskStore {
             meta: loaded.meta,
             mark,
             log,
+            names,
             directory,
             due: None,
             marked: commits,

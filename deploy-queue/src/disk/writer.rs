@@ -11,6 +11,7 @@ use super::directory::Directory;
 use super::error::StoreError;
 use super::log::Log;
 use super::mark::Mark;
+use super::names::Names;
 use super::outbox::{Message, Outbox};
 use super::pending::Pending;
 use super::row::Row;
@@ -40,6 +41,7 @@ pub(super) struct Writer {
     pub(super) meta: Meta,
     pub(super) mark: File,
     pub(super) log: Log,
+    pub(super) names: Names,
     /// Held until the thread ends.
     pub(super) directory: Directory,
     /// When to do what can wait, if anything can.
@@ -157,6 +159,7 @@ impl Writer {
         let commits = self.meta.commits + 1;
         fail_point("commit.before");
         self.log.append(commits, &mut self.buffer).map_err(StoreError::disk)?;
+        self.names.check()?;
         // What one large group took is not kept for the small ones.
         self.buffer.shrink_to(MOST_BUFFER);
         self.meta.commits = commits;

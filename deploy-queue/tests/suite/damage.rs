@@ -105,9 +105,29 @@ async fn a_store_that_lost_a_file_is_not_opened_empty() {
 }
 
 #[tokio::test]
+async fn a_store_that_lost_several_files_is_not_opened_empty() {
+    let (closed, killed) = images().await;
+    for whole in [closed, killed] {
+        let mut bench = Bench::new(&whole).await;
+        for kept in 1..(1_u32 << whole.len()) - 1 {
+            let mut number = 0;
+            let mut files = whole.clone();
+            files.retain(|_, _| {
+                number += 1;
+                kept >> (number - 1) & 1 == 1
+            });
+            bench.open(&files, &format!("with {:?} alone", files.keys())).await;
+        }
+        let outcomes = bench.end("lost files");
+        let all = (1 << whole.len()) - 2;
+        assert_eq!((outcomes.refused, outcomes.changed.len()), (all, 0), "{outcomes:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_missing_file_is_named() {
     let (whole, _) = images().await;
-    for file in ["store.redb", "store.log", "MARK"] {
+    for file in ["store.redb", "store.log", "MARK", "FORMAT"] {
         let directory = scratch();
         put(directory.path(), &whole);
         fs::remove_file(directory.path().join(file)).unwrap();
