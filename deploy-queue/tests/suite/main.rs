@@ -26,6 +26,7 @@ mod commits;
 mod conformance;
 mod crash;
 mod damage;
+mod debug;
 mod failpoints;
 mod full_disk;
 mod harness;
