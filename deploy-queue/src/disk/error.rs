@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use deploy_core::{JournalError, QueueError};
+use deploy_core::{JournalError, QueueError, Retry};
 
 use super::cause::Cause;
 
@@ -103,6 +104,23 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether the same call is worth making again.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            // Whoever has it is perhaps about to end: a process that is replaced by a newer one.
+            Self::Locked { .. } => Retry::After(Duration::from_secs(1)),
+            // A person has to do something first.
+            Self::NotAStore { .. }
+            | Self::NewerFormat { .. }
+            | Self::Missing { .. }
+            | Self::Corrupt { .. }
+            | Self::ReadOnly { .. }
+            | Self::Full { .. }
+            | Self::Storage { .. } => Retry::Never,
+        }
+    }
+
     /// Tells the errors of a file system apart.
     pub(super) fn io(path: &std::path::Path, source: io::Error) -> Self {
         use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
@@ -170,6 +188,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the same call is worth making again: never, the store has to be opened anew.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        Retry::Never
+    }
+
     pub(super) fn disk(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Disk { source: Cause::new(error) }
     }
@@ -195,6 +219,17 @@ pub enum SettleError {
     Journal(JournalError),
 }
 
+impl SettleError {
+    /// Whether the same call is worth making again.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Queue(error) => error.retry(),
+            Self::Journal(error) => error.retry(),
+        }
+    }
+}
+
 impl From<QueueError> for SettleError {
     fn from(error: QueueError) -> Self {
         Self::Queue(error)
@@ -216,5 +251,23 @@ impl From<StoreError> for QueueError {
 impl From<StoreError> for JournalError {
     fn from(error: StoreError) -> Self {
         Self::Storage { source: Box::new(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_somebody_else_has_is_worth_another_try_and_a_full_disk_is_not() {
+        let path = PathBuf::from("store");
+        let locked = OpenError::Locked { path: path.clone(), holder: "process 7".to_owned() };
+        assert!(matches!(locked.retry(), Retry::After(_)), "{locked:?}");
+        let full = OpenError::io(&path, io::ErrorKind::StorageFull.into());
+        assert_eq!((matches!(full, OpenError::Full { .. }), full.retry()), (true, Retry::Never));
+        assert_eq!(StoreError::disk("broken").retry(), Retry::Never);
+        let error = SettleError::from(QueueError::Full { limit: 1 });
+        assert!(matches!(error.retry(), Retry::After(_)), "it is that of its cause");
+        assert_eq!(SettleError::from(JournalError::Closed).retry(), Retry::Never);
     }
 }
