@@ -200,8 +200,13 @@ impl StoreError {
 
     /// Tells damage from a disk that does not work.
     pub(super) fn database(error: impl Into<redb::Error>) -> Self {
+        use redb::Error::{TableDoesNotExist, TableIsMultimap, TableTypeMismatch};
         match error.into() {
             redb::Error::Corrupted(what) => Self::Corrupt { what },
+            // It has other tables than ours: it was put in its place by somebody.
+            error @ (TableDoesNotExist(_) | TableIsMultimap(_) | TableTypeMismatch { .. }) => {
+                Self::Corrupt { what: format!("the database ({error})") }
+            }
             error => Self::disk(error),
         }
     }

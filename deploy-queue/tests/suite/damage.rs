@@ -139,6 +139,29 @@ async fn a_missing_file_is_named() {
 }
 
 #[tokio::test]
+async fn a_database_of_somebody_else_in_its_place_is_damage() {
+    let (whole, _) = images().await;
+    let mut bench = Bench::new(&whole).await;
+    for other in [None, Some("meta"), Some("tasks")] {
+        let directory = scratch();
+        let file = directory.path().join("other");
+        let database = redb::Database::create(&file).unwrap();
+        if let Some(name) = other {
+            let table = redb::TableDefinition::<u64, u64>::new(name);
+            let transaction = database.begin_write().unwrap();
+            transaction.open_table(table).unwrap().insert(1, 1).unwrap();
+            transaction.commit().unwrap();
+        }
+        drop(database);
+        let mut files = whole.clone();
+        files.insert("store.redb".to_owned(), fs::read(&file).unwrap());
+        bench.open(&files, &format!("a database with the table {other:?}")).await;
+    }
+    let outcomes = bench.end("other databases");
+    assert_eq!((outcomes.refused, outcomes.changed.len()), (3, 0), "{outcomes:?}");
+}
+
+#[tokio::test]
 async fn files_of_different_times_are_noticed_or_all_is_there() {
     let directory = scratch();
     fill(directory.path()).await.close().await;
