@@ -66,9 +66,10 @@ struct Batch {
 impl Writer {
     /// Commits until it is told to close, or nobody can tell it any more.
     pub(super) fn run(mut self) {
-        let _stops = StopsWhenItPanics(Arc::clone(&self.shared));
         let closes = loop {
             let (mut batch, due) = self.gather();
+            // It goes before the batch does: whoever waits for that is told why.
+            let _stops = StopsWhenItPanics(Arc::clone(&self.shared));
             // They come as a message, behind what was sent before them.
             let closes = !batch.closes.is_empty();
             let noted = (due || closes) && self.shared.desk.keeper(Outbox::fetch);
@@ -83,6 +84,7 @@ impl Writer {
             self.tidy(idle);
             self.plan(due, noted || batch.fetch);
         };
+        let _stops = StopsWhenItPanics(Arc::clone(&self.shared));
         fail_point("close.before");
         self.shared.stop();
         self.settle_down();

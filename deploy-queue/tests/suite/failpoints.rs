@@ -78,3 +78,13 @@ fn an_acknowledgement_before_the_commit_is_noticed_at_a_point() {
         assert!(tally.lost + tally.duplicated > 0, "{action}: {tally:?}");
     }
 }
+
+/// Those who are in the middle of a call when the thread panics: a race, so it is run a few times.
+#[test]
+fn whoever_waits_when_the_writer_panics_is_told_why() {
+    let mut tally = Tally::default();
+    for times in 20..45 {
+        run(Plan::Load, ("log.written", times), "panic", true, &mut tally);
+    }
+    tally.assert_clean("panics under load");
+}
