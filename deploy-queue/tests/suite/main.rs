@@ -30,6 +30,7 @@ mod debug;
 mod failpoints;
 mod full_disk;
 mod harness;
+mod journal_model;
 mod model;
 mod model_reference;
 mod power;
