@@ -9,7 +9,8 @@ use deploy_core::{JournalError, QueueError, Retry};
 
 use super::cause::Cause;
 
-/// Why a store could not be opened. What is in the directory stays as it was.
+/// Why a store could not be opened. What is in the directory stays as it was, unless the database
+/// found damage in the middle of a repair.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -61,7 +62,7 @@ pub enum OpenError {
     },
     /// The store is damaged.
     #[error(
-        "the store in {} is damaged; nothing was changed, restore the directory from a backup",
+        "the store in {} is damaged and stays closed; restore the directory from a backup",
         path.display()
     )]
     Corrupt {

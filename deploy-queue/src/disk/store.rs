@@ -75,7 +75,7 @@ impl DiskStore {
     ///
     /// # Errors
     ///
-    /// Every variant of [`OpenError`]. What is there stays as it was.
+    /// Every variant of [`OpenError`]. What is there stays as it was, as far as that one says.
     ///
     /// Cancel safety: a dropped call goes on by itself, and closes the store once it is open.
     pub async fn open(path: impl AsRef<Path>, config: QueueConfig) -> Result<Self, OpenError> {
@@ -95,7 +95,8 @@ impl DiskStore {
         fail_point("open.prepared");
         let log = files.log.as_deref();
         let (database, now) = (directory.database(), config.clock.now());
-        let loaded = load::load(path, &database, files.mark, log, config.limits(), now)?;
+        let limits = rows::within(config.limits());
+        let loaded = load::load(path, &database, files.mark, log, limits, now)?;
         fail_point("open.loaded");
         let log = directory.log(files.log)?;
         let names = directory.names()?;
