@@ -82,9 +82,9 @@
 //! - The attempt of a worker that kills its process within 100 ms of the claim may not be counted,
 //!   unless it recorded something.
 //! - A damaged store has to be restored from a backup: there is one copy. A backup is a copy of the
-//!   whole directory, made while the store is closed, or of a snapshot of its file system. Files that
-//!   are copied one after the other while it is open may not belong together: then they are not
-//!   opened.
+//!   whole directory, made while the store is closed, or of a snapshot of its file system. Files
+//!   that are copied one after the other while it is open may not belong together: then they are
+//!   not opened.
 //! - Damage to the very last commit goes unnoticed when the machine loses power within 200 ms after
 //!   it: it looks like a commit that was cut off before it was acknowledged. `FORMAT.md` says why.
 //! - Of the files of a store, those that are older than others are noticed, but for one case: a log
