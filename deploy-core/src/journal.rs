@@ -227,13 +227,15 @@ impl JournalQuery {
 #[non_exhaustive]
 pub enum JournalError {
     /// The events are not numbered on from the task's last one.
-    #[error("the journal of task {task} ends at {last}, and the events begin at {found}")]
+    #[error(
+        "the journal of task {task} ends at {last}, and event {found} does not go on from there"
+    )]
     Conflict {
         /// The task.
         task: TaskId,
         /// The number of its last event.
         last: Sequence,
-        /// The number of the first event that was to be appended.
+        /// The number of the first of the events that does not go on from there.
         found: Sequence,
     },
     /// The store behind the journal could not be read or written. Whether the change was made is

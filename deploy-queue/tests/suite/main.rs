@@ -39,4 +39,5 @@ mod reopen;
 mod size;
 mod sweep;
 mod torn;
+mod upgrade;
 mod waiting;

@@ -14,7 +14,7 @@ use deploy_testkit::{VirtualClock, samples};
 
 const LEASE: Duration = Duration::from_secs(30);
 
-async fn open(path: &Path) -> DiskStore {
+pub(crate) async fn open(path: &Path) -> DiskStore {
     let clock = Arc::new(VirtualClock::new());
     DiskStore::open(path, QueueConfig::new().with_clock(clock)).await.unwrap()
 }
@@ -54,7 +54,7 @@ async fn fill(store: &DiskStore) {
 }
 
 /// Says that a store that was filled is whole.
-async fn assert_whole(store: &DiskStore) {
+pub(crate) async fn assert_whole(store: &DiskStore) {
     let now = VirtualClock::new().now();
     let find = async |id| store.find(samples::task_id(id)).await.unwrap();
     let queued = |due, attempts| Some(TaskPlace::Queued { due, attempts });
@@ -174,7 +174,7 @@ async fn what_came_before_and_after_the_log_began_anew_is_there() {
     }
 }
 
-fn golden(format: &str) -> PathBuf {
+pub(crate) fn golden(format: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format)
 }
 

@@ -87,6 +87,7 @@ macro_rules! durable_queue_conformance {
         $crate::durable_cases!($name, $open, {
             a_task_that_was_pushed_is_there_after_a_reopening,
             what_became_of_a_task_is_kept_over_a_reopening,
+            a_rescheduled_task_is_due_at_its_new_time_after_a_reopening,
             a_task_that_was_claimed_can_be_claimed_after_a_reopening,
         });
     };

@@ -332,5 +332,6 @@ catches! { limited_bench:
 catches! { reopened:
     durable::a_task_that_was_pushed_is_there_after_a_reopening <- ForgetsAll,
     durable::what_became_of_a_task_is_kept_over_a_reopening <- ForgetsSettlements,
+    durable::a_rescheduled_task_is_due_at_its_new_time_after_a_reopening <- IgnoresReschedule,
     durable::a_task_that_was_claimed_can_be_claimed_after_a_reopening <- AcceptsLateSettlements,
 }
