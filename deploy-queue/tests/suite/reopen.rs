@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use deploy_core::model::Outcome;
+use deploy_core::model::{Outcome, Timestamp};
 use deploy_core::{
     Clock, Failure, FailureCode, Journal, JournalError, JournalQuery, Queue, QueueAdmin,
     QueueError, Sequence, Settlement, TaskPlace, TaskRecord,
@@ -115,6 +115,33 @@ async fn a_lease_of_before_is_refused_after_a_restart() {
     claim(&store).await;
     let settled = store.settle(before.token, Settlement::Done).await;
     assert!(matches!(settled, Err(QueueError::LeaseLost { .. })), "{settled:?}");
+}
+
+#[tokio::test]
+async fn the_ends_of_time_are_times_like_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let last = VirtualClock::new().now().plus(Duration::MAX);
+    let first = Timestamp::from_unix_micros(-377_705_023_201_000_000).unwrap();
+    store.push(task("last").with_due(last)).await.unwrap();
+    store.push(task("first").with_due(first)).await.unwrap();
+    let held = store.claim("worker".to_owned(), vec![], Duration::MAX).await.unwrap();
+    assert_eq!(held.task, task("first").with_due(first));
+    store.renew(held.token.clone(), Duration::MAX).await.unwrap();
+    let failure = Failure::new(FailureCode::HostFailed, "broken");
+    let retry = Settlement::Retry { after: Some(Duration::MAX), failure };
+    store.settle(held.token, retry).await.unwrap();
+    drop(store);
+    let store = open(directory.path()).await;
+    assert_eq!(store.statistics().await.unwrap().delayed, 2);
+    for id in ["first", "last"] {
+        let found = store.find(samples::task_id(id)).await.unwrap();
+        let Some(TaskPlace::Queued { due, .. }) = found else { panic!("{found:?}") };
+        assert_eq!(due.unix_micros(), last.unix_micros());
+        assert!(store.reschedule(samples::task_id(id), first).await.unwrap());
+    }
+    assert_eq!(claim(&store).await.task.id, samples::task_id("last"), "it was pushed first");
+    assert_eq!(claim(&store).await.attempt, 2);
 }
 
 #[tokio::test]

@@ -38,6 +38,7 @@ macro_rules! queue_conformance {
             settling::a_task_is_given_out_again_however_often_it_was_attempted,
             settling::a_dead_task_is_not_claimed_and_its_id_stays_taken,
             settling::a_retry_comes_after_its_pause_as_the_next_attempt,
+            settling::the_longest_lease_and_the_longest_pause_are_kept,
             settling::a_retry_without_a_pause_comes_after_a_pause_of_the_queues_own,
             settling::a_deferred_task_comes_at_its_time_and_counts_no_attempt,
             waiting::a_waiting_claim_is_woken_by_a_push,

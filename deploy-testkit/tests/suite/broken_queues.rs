@@ -301,6 +301,7 @@ catches! { queue_bench:
     settling::a_task_is_given_out_again_however_often_it_was_attempted <- GivesUpByItself,
     settling::a_dead_task_is_not_claimed_and_its_id_stays_taken <- DropsTheDead,
     settling::a_retry_comes_after_its_pause_as_the_next_attempt <- RetriesAtOnce,
+    settling::the_longest_lease_and_the_longest_pause_are_kept <- RetriesAtOnce,
     settling::a_retry_without_a_pause_comes_after_a_pause_of_the_queues_own <- RetriesAtOnce,
     settling::a_deferred_task_comes_at_its_time_and_counts_no_attempt <- DefersAsAttempt,
     waiting::a_waiting_claim_is_woken_by_a_push <- NeverWakes,
