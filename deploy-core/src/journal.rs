@@ -62,7 +62,7 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// `Conflict`, `Storage`, `Closed`.
+    /// `Conflict`, `Unreadable`, `Storage`, `Closed`.
     async fn append(&self, events: Vec<Event>) -> Result<(), JournalError>;
 
     /// The events of a task after `after`, at most `limit`; none for an unknown task.
@@ -237,6 +237,18 @@ pub enum JournalError {
         last: Sequence,
         /// The number of the first of the events that does not go on from there.
         found: Sequence,
+    },
+    /// An event says something that nobody could read from the journal again: a value that a
+    /// builder took and that is not allowed. Nothing is kept.
+    #[error("event {sequence} of task {task} says something that is not allowed")]
+    Unreadable {
+        /// The task.
+        task: TaskId,
+        /// The number of the event.
+        sequence: Sequence,
+        /// What is not allowed.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The store behind the journal could not be read or written. Whether the change was made is
     /// open.

@@ -16,18 +16,22 @@ use super::shared::Shared;
 use super::store::DiskStore;
 use crate::catalog::Card;
 
-/// The card after some events, and the rows that keep them.
-pub(super) fn append_rows(
-    card: Option<Card>,
-    events: &[Event],
-) -> Result<(Option<Card>, Vec<Row>), JournalError> {
-    let card = card.unwrap_or_default().after(events)?;
-    let row = |event: &Event| Row::Event {
-        task: event.task.clone(),
-        number: event.sequence,
-        row: rows::encode_event(event),
+/// What appends some events to a task: its card after them, and the rows that keep them.
+pub(super) fn appending(
+    events: Vec<Event>,
+) -> Result<impl FnOnce(Option<Card>) -> Changed + Send, JournalError> {
+    let row = |event: &Event| {
+        let (task, number) = (event.task.clone(), event.sequence);
+        match rows::encode_event(event) {
+            Ok(row) => Ok(Row::Event { task, number, row }),
+            Err(error) => {
+                Err(JournalError::Unreadable { task, sequence: number, source: Box::new(error) })
+            }
+        }
     };
-    Ok((Some(card), events.iter().map(row).collect()))
+    // Before anybody's turn comes, so that nobody waits for it.
+    let rows = events.iter().map(row).collect::<Result<_, _>>()?;
+    Ok(move |card: Option<Card>| Ok(Some((Some(card.unwrap_or_default().after(&events)?), rows))))
 }
 
 impl DiskStore {
@@ -115,7 +119,7 @@ impl Journal for DiskStore {
         let Some(task) = events.first().map(|event| event.task.clone()) else {
             return Ok(());
         };
-        self.change_card(&task, |card| append_rows(card, &events).map(Some)).await.map(drop)
+        self.change_card(&task, appending(events)?).await.map(drop)
     }
 
     async fn read(

@@ -149,10 +149,11 @@ pub(super) fn decode_card(task: &str, row: &[u8]) -> Result<(TaskId, Card), Stor
     whole(id.zip(card), &[], || format!("the row {task} of the table cards"))
 }
 
-/// An event.
-pub(super) fn encode_event(event: &Event) -> Vec<u8> {
-    let key = event_key(event.task.as_str(), event.sequence);
-    seal("events", &key, &to_json(event))
+/// An event. It is refused when it could not be read again: then it would look like damage.
+pub(super) fn encode_event(event: &Event) -> serde_json::Result<Vec<u8>> {
+    let (key, json) = (event_key(event.task.as_str(), event.sequence), to_json(event));
+    serde_json::from_slice::<Event>(&json)?;
+    Ok(seal("events", &key, &json))
 }
 
 /// Reads an event.

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::directory::Directory;
 use super::error::{OpenError, SettleError};
+use super::journal::appending;
 use super::load;
 use super::mark::Mark;
 use super::outbox::{Answer, Message, Outbox};
@@ -163,10 +164,8 @@ impl DiskStore {
         let Some(task) = events.first().map(|event| event.task.clone()) else {
             return Ok(self.settle(token, settlement).await?);
         };
-        let (changed, answer) = self.shared.change_card_with(
-            &task,
-            |card| super::journal::append_rows(card, &events).map(Some),
-            |rows| {
+        let (changed, answer) =
+            self.shared.change_card_with(&task, appending(events)?, |rows| {
                 let settled = self.shared.desk.with(|ledger, outbox, now| {
                     let change = ledger.settle(&token, settlement, now)?;
                     outbox.keep(&change);
@@ -175,8 +174,7 @@ impl DiskStore {
                 });
                 let settled = settled.and_then(|settled| settled);
                 settled.map_err(|error| SettleError::from(self.shared.explain(error)))
-            },
-        )?;
+            })?;
         self.answered(answer).await?;
         changed
     }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deploy_core::{
-    Clock, Journal, JournalQuery, Pushed, Queue, QueueAdmin, QueueError, Settlement, TaskPlace,
-    TaskRecord,
+    Clock, Journal, JournalError, JournalQuery, Pushed, Queue, QueueAdmin, QueueError, Sequence,
+    Settlement, TaskPlace, TaskRecord,
 };
 use deploy_queue::{DiskStore, OpenError, QueueConfig, SettleError};
 use deploy_testkit::{VirtualClock, samples};
@@ -217,6 +217,33 @@ async fn what_a_store_refuses_leaves_it_as_it_was() {
     assert_eq!((statistics.ready, statistics.claimed, statistics.dead), (1, 0, 0));
     assert!(store.list(JournalQuery::new()).await.unwrap().is_empty());
     assert_eq!(store.push(task("a", 10)).await.unwrap(), Pushed::Known);
+}
+
+#[tokio::test]
+async fn an_event_that_could_not_be_read_again_is_refused_and_not_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await.unwrap();
+    let (id, now) = (samples::task_id("a"), VirtualClock::new().now());
+    let mut request = samples::request(samples::package(b"bytes"));
+    request.rollout = request.rollout.with_max_parallel(0);
+    let bad = samples::accepted(&id, now, request.clone());
+    let appended = store.append(vec![bad.clone()]).await;
+    let Err(JournalError::Unreadable { task: named, sequence, source }) = appended else {
+        panic!("{appended:?}, and {:?}", store.read(id, Sequence::START, 10).await);
+    };
+    assert_eq!((&named, sequence), (&id, Sequence::new(1)));
+    assert!(source.to_string().contains("max_parallel"), "{source}");
+    store.push(task("a", 10)).await.unwrap();
+    let claim = store.claim("worker".to_owned(), vec![], Duration::from_secs(30)).await.unwrap();
+    let settled = store.settle_with(claim.token.clone(), Settlement::Done, vec![bad]).await;
+    let refused = matches!(settled, Err(SettleError::Journal(JournalError::Unreadable { .. })));
+    assert!(refused, "{settled:?}");
+    store.renew(claim.token, Duration::from_secs(30)).await.unwrap();
+    assert_eq!(store.list(JournalQuery::new()).await.unwrap(), []);
+    request.rollout = request.rollout.with_max_parallel(1);
+    let good = samples::accepted(&id, now, request);
+    store.append(vec![good.clone()]).await.unwrap();
+    assert_eq!(store.read(id, Sequence::START, 10).await.unwrap(), [good]);
 }
 
 /// Names a directory to the child that has no right to write there.
