@@ -22,7 +22,8 @@ use crate::summary::TaskSummary;
 /// 1. When `append` has answered, all its events are kept, or none of them: on a durable journal
 ///    they survive kill -9 and power loss from then on.
 /// 2. The events of an append belong to one task and are numbered on from its last event. When they
-///    are not, [`JournalError::Conflict`] says what the last number is, and nothing is kept.
+///    are not, [`JournalError::Conflict`] says what the last number is, and nothing is kept. What there
+///    is up to that number can be read by then: whoever loses reads on and repeats.
 /// 3. `read` gives the events after a number, in order, without gaps, never more than `limit`.
 /// 4. `follow` is `read` that waits until there is at least one event to give. A task that is not
 ///    there yet, or not any more, is waited for.
@@ -61,7 +62,7 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// `Conflict`, `Storage`, `Closed`.
+    /// `Conflict`, `Unreadable`, `Storage`, `Closed`.
     async fn append(&self, events: Vec<Event>) -> Result<(), JournalError>;
 
     /// The events of a task after `after`, at most `limit`; none for an unknown task.
@@ -226,14 +227,28 @@ impl JournalQuery {
 #[non_exhaustive]
 pub enum JournalError {
     /// The events are not numbered on from the task's last one.
-    #[error("the journal of task {task} ends at {last}, and the events begin at {found}")]
+    #[error(
+        "the journal of task {task} ends at {last}, and event {found} does not go on from there"
+    )]
     Conflict {
         /// The task.
         task: TaskId,
         /// The number of its last event.
         last: Sequence,
-        /// The number of the first event that was to be appended.
+        /// The number of the first of the events that does not go on from there.
         found: Sequence,
+    },
+    /// An event says something that nobody could read from the journal again: a value that a
+    /// builder took and that is not allowed. Nothing is kept.
+    #[error("event {sequence} of task {task} says something that is not allowed")]
+    Unreadable {
+        /// The task.
+        task: TaskId,
+        /// The number of the event.
+        sequence: Sequence,
+        /// What is not allowed.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The store behind the journal could not be read or written. Whether the change was made is
     /// open.

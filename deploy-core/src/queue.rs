@@ -122,6 +122,39 @@ crate::wrappers::forward_async! {
 }
 
 /// Looks into a queue, and puts right what went wrong there: for operators and their tools.
+///
+/// # Contract
+///
+/// 1. `find` says where a task is; one that was done or withdrawn is nowhere.
+/// 2. `withdraw` removes a task that is waiting or dead, and its id is free again. A claimed one stays.
+/// 3. `dead_letters` lists the dead tasks in the order of their ids, page by page; the id that a page
+///    begins after need not be there. Each is told with its attempts, why and when it was set aside.
+/// 4. `replay` makes a dead task due at once, with its attempts counted from the start; any other stays
+///    as it is.
+/// 5. `statistics` count each task once.
+///
+/// # Cancellation
+///
+/// Dropping the future of `withdraw` or `replay` leaves it open whether the change was made; doing it
+/// again is safe. Dropping any other changes nothing.
+///
+/// # Concurrency
+///
+/// All methods may be called at once from any number of tasks, beside the queue's workers. A task that
+/// goes while the dead ones are listed may be left out.
+///
+/// # Implementing
+///
+/// deploy-testkit has one test for each clause: `deploy_testkit::queue_admin_conformance!`. Implement
+/// it on your [`Queue`]; `MemoryQueue` of deploy-queue is the smallest one that passes.
+#[cfg_attr(
+    not(any(test, feature = "mock")),
+    diagnostic::on_unimplemented(
+        message = "`{Self}` has no administration of a queue",
+        note = "use `MemoryQueue` or `DiskStore` of deploy-queue, or implement \
+                `deploy_core::QueueAdmin`"
+    )
+)]
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait QueueAdmin: fmt::Debug + Send + Sync + 'static {

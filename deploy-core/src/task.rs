@@ -140,8 +140,8 @@ fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_else(|error| unreachable!("a task is valid JSON: {error}"))
 }
 
-/// A task as a queue holds it: its answers, taken down once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A task as a queue holds it: its answers, taken down once. Its content is not shown by `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TaskRecord {
     /// The id.
@@ -156,6 +156,21 @@ pub struct TaskRecord {
     pub exclusive_key: Option<String>,
     /// Of two due tasks the one with the higher priority is claimed first.
     pub priority: i32,
+}
+
+impl fmt::Debug for TaskRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, kind, payload, due, exclusive_key, priority } = self;
+        f.debug_struct("TaskRecord")
+            .field("id", id)
+            .field("kind", kind)
+            // What is in it is nobody's business in a log, and may be long.
+            .field("payload", &format_args!("{} bytes", payload.len()))
+            .field("due", due)
+            .field("exclusive_key", exclusive_key)
+            .field("priority", priority)
+            .finish()
+    }
 }
 
 impl TaskRecord {

@@ -15,7 +15,8 @@ pub struct QueueConfig {
     /// index of so many fits into 300 MB of memory.
     pub capacity: u64,
     /// How many bytes the payload of a task has at most; 1 MiB, because a payload says what to do
-    /// and the package that it is done with lies elsewhere.
+    /// and the package that it is done with lies elsewhere. A store on disk takes 1 GiB at the very
+    /// most.
     pub max_payload: u64,
     /// How long a task that is to be tried again waits when nobody says how long.
     pub backoff: Backoff,
@@ -81,7 +82,8 @@ impl QueueConfig {
 pub struct Backoff {
     /// The pause after the first attempt; 1 s, about as long as a service takes to come back.
     pub first: Duration,
-    /// The longest pause; 5 min, so that a repaired network is noticed before a person asks.
+    /// The longest pause, before it is spread; 5 min, so that a repaired network is noticed before
+    /// a person asks.
     pub longest: Duration,
 }
 

@@ -234,9 +234,10 @@ impl<K: Keeper> Held<'_, K> {
         self.leased.as_ref().map_or(0, |leased| leased.order)
     }
 
-    /// Gives it to the worker.
+    /// Gives it to the worker, unless the lease has ended on the way: another one may have it.
     pub(crate) fn keep(mut self) -> Option<Leased> {
-        self.leased.take()
+        let leased = self.leased.take()?;
+        self.desk.lock().ledger.holds(&leased.token).then_some(leased)
     }
 }
 

@@ -11,6 +11,7 @@ mod journal;
 mod load;
 mod log;
 mod mark;
+mod names;
 mod outbox;
 mod pending;
 mod row;

@@ -66,7 +66,8 @@
 //! - A task is never set aside by the queue itself, however often it was attempted: only the worker
 //!   that has it says so. One that failed comes back after a pause that doubles each time, apart from
 //!   others that failed with it ([`Backoff`]).
-//! - After a failed write every call ends with an error until the store is opened again.
+//! - After a failed write, or when its files are removed, every call ends with an error until the
+//!   store is opened again.
 //! - One process at a time has the store open; a second one is told which.
 //! - The size on disk is that of what lives in the store: room is used again, and given back when
 //!   the store is opened.
@@ -77,10 +78,13 @@
 //! - Tasks are done at least once, not exactly once: a worker that is killed between its work and
 //!   the settlement leaves the task to the next one.
 //! - Leases follow the clock they are given. One that jumps ahead ends them early; the token of a
-//!   lease that ended is refused.
+//!   lease that ended is refused. One that is set back lets them, and all pauses, last longer.
 //! - The attempt of a worker that kills its process within 100 ms of the claim may not be counted,
 //!   unless it recorded something.
-//! - A damaged store has to be restored from a backup: there is one copy.
+//! - A damaged store has to be restored from a backup: there is one copy. A backup is a copy of the
+//!   whole directory, made while the store is closed, or of a snapshot of its file system. Files
+//!   that are copied one after the other while it is open may not belong together: then they are
+//!   not opened.
 //! - Damage to the very last commit goes unnoticed when the machine loses power within 200 ms after
 //!   it: it looks like a commit that was cut off before it was acknowledged. `FORMAT.md` says why.
 //! - Of the files of a store, those that are older than others are noticed, but for one case: a log

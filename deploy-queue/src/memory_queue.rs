@@ -1,6 +1,7 @@
 //! A queue in memory: for tests, and for work that may be lost with the process.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,9 +31,15 @@ use crate::ledger::{Change, DeadTask, Fingerprint, Ledger};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct MemoryQueue {
     desk: Desk<Records>,
+}
+
+impl fmt::Debug for MemoryQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not what it holds: there may be a million tasks.
+        f.debug_struct("MemoryQueue").finish_non_exhaustive()
+    }
 }
 
 /// The tasks' contents, by order.
@@ -110,11 +117,12 @@ impl Queue for MemoryQueue {
             let held = self.desk.claim(worker.clone(), kinds.clone(), lease).await?;
             let order = held.order();
             let Some(task) = self.desk.keeper(|records| records.0.get(&order).cloned()) else {
-                // The lease ran out meanwhile, and another worker has done it.
+                // The lease has ended meanwhile, and another worker has done it.
                 continue;
             };
-            let leased = held.keep().ok_or(QueueError::Closed)?;
-            return Ok(Claim::new(leased.token, task, leased.attempt));
+            if let Some(leased) = held.keep() {
+                return Ok(Claim::new(leased.token, task, leased.attempt));
+            }
         }
     }
 

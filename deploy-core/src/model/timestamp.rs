@@ -8,6 +8,9 @@ use serde::{Serialize, Serializer};
 
 use crate::document::{Decode, Invalid, Node, decode_text, deserialize_by_decode};
 
+/// Microseconds in a second.
+const SECOND: i64 = 1_000_000;
+
 /// A moment in time, to the microsecond, in UTC.
 ///
 /// Read from RFC 3339 with any offset (`2026-11-23T02:00:00+08:00`), written in UTC. A time without
@@ -28,7 +31,10 @@ impl Timestamp {
     ///
     /// [`Invalid`] when it lies outside of the years -9999 to 9999.
     pub fn from_unix_micros(micros: i64) -> Result<Self, Invalid> {
-        jiff::Timestamp::from_microsecond(micros).map(Self).map_err(|_| {
+        // By its own function jiff refuses the last second, all but its beginning.
+        let (seconds, rest) = (micros.div_euclid(SECOND), micros.rem_euclid(SECOND));
+        let nanos = i32::try_from(rest * 1_000).unwrap_or(0); // Less than a second.
+        jiff::Timestamp::new(seconds, nanos).map(Self).map_err(|_| {
             Invalid::new(&micros.to_string(), "microseconds within the years -9999 to 9999")
         })
     }
@@ -50,7 +56,8 @@ impl Timestamp {
     pub fn plus(self, span: Duration) -> Self {
         let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
         let sum = self.unix_micros().saturating_add(micros);
-        Self::from_unix_micros(sum).unwrap_or(Self(jiff::Timestamp::MAX))
+        // It is not before this moment, and not after the last one.
+        Self::from_unix_micros(sum.min(jiff::Timestamp::MAX.as_microsecond())).unwrap_or(self)
     }
 
     /// How long after `earlier` this is; zero when it is not after it.
@@ -132,5 +139,19 @@ mod tests {
         assert!(now.plus(Duration::MAX) > now);
         assert_eq!(now.since(now.plus(Duration::from_secs(1))), Duration::ZERO);
         assert_eq!(now.plus(Duration::from_secs(2)).since(now), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn every_moment_is_read_back_as_it_was_written_also_the_first_and_the_last() {
+        let last = Timestamp::now().plus(Duration::MAX);
+        let first = Timestamp::from_unix_micros(-377_705_023_201_000_000).unwrap();
+        let before = Timestamp::from_unix_micros(-1).unwrap();
+        for time in [first, before, Timestamp::now(), last] {
+            assert_eq!(Timestamp::from_unix_micros(time.unix_micros()).unwrap(), time);
+            assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
+        }
+        assert_eq!(last.plus(Duration::from_micros(1)), last);
+        assert!(Timestamp::from_unix_micros(last.unix_micros() + 1).is_err());
+        assert!(Timestamp::from_unix_micros(first.unix_micros() - 1).is_err());
     }
 }

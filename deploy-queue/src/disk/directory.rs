@@ -1,8 +1,8 @@
 //! The store's directory: whose it is, who has it open, and how it comes to be.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::error::OpenError;
 use super::log::Log;
 use super::mark::Mark;
+use super::names::Names;
 use crate::failpoint::fail_point;
 
 /// The newest format that is known here.
@@ -52,27 +53,26 @@ impl Directory {
     /// Finds or makes the directory, and locks it.
     pub(super) fn lock(path: &Path) -> Result<Self, OpenError> {
         let failed = |error| OpenError::io(path, error);
+        if let Some(file) = path.ancestors().find(|path| path.is_file()) {
+            let (path, found) = (path.to_owned(), format!("{} is a file", file.display()));
+            return Err(OpenError::NotAStore { path, found });
+        }
         make(path).map_err(failed)?;
         // Looked at before the lock is made, so that nothing is left in a directory that is not ours.
         check_format(path)?;
-        let mut lock = options().open(path.join(LOCK_FILE)).map_err(failed)?;
+        let lock = options().open(path.join(LOCK_FILE)).map_err(failed)?;
         if let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             return Err(if error == rustix::io::Errno::WOULDBLOCK {
-                let mut holder = String::new();
-                // The holder is only for people: a lock without a name is as good.
-                let _ = lock.read_to_string(&mut holder);
-                let path = path.to_owned();
-                let holder = holder.trim().to_owned();
-                OpenError::Locked { path, holder }
+                OpenError::Locked { path: path.to_owned(), holder: holder(lock) }
             } else {
                 failed(error.into())
             });
         }
         let machine = rustix::system::uname();
         let machine = machine.nodename().to_string_lossy().into_owned();
-        lock.set_len(0).map_err(failed)?;
-        lock.rewind().map_err(failed)?;
-        writeln!(lock, "process {} on {machine}", std::process::id()).map_err(failed)?;
+        let text = format!("process {} on {machine}\n", std::process::id());
+        lock.write_all_at(text.as_bytes(), 0).map_err(failed)?;
+        lock.set_len(text.len() as u64).map_err(failed)?;
         Ok(Self { path: path.to_owned(), lock })
     }
 
@@ -90,9 +90,14 @@ impl Directory {
         make: impl FnOnce(&Path) -> Result<(), OpenError>,
     ) -> Result<Files, OpenError> {
         let failed = |error| OpenError::io(&self.path, error);
+        let missing = |file| OpenError::Missing { path: self.path.clone(), file };
         let new = self.path.join(NEW_DATABASE_FILE);
         let format = check_format(&self.path)?;
         if format.is_none() {
+            // Nothing can be made anew where something was kept.
+            if !self.is_new().map_err(failed)? {
+                return Err(missing(FORMAT_FILE));
+            }
             if new.exists() {
                 fs::remove_file(&new).map_err(failed)?;
             }
@@ -100,11 +105,10 @@ impl Directory {
             drop(options().open(&new).map_err(failed)?);
             make(&new)?;
             fail_point("make.database");
-            self.put(MARK_FILE, Mark { commits: 1 }.encode().as_bytes()).map_err(failed)?;
+            self.put(MARK_FILE, Mark::NEW.encode().as_bytes()).map_err(failed)?;
             fail_point("make.mark");
             self.put_log(&Log::new_content()).map_err(failed)?;
         }
-        let missing = |file| OpenError::Missing { path: self.path.clone(), file };
         if !self.database().exists() {
             if !new.exists() {
                 return Err(missing(DATABASE_FILE));
@@ -145,6 +149,23 @@ impl Directory {
         Log::reuse(file, &content).map_err(|error| OpenError::store(&self.path, error))
     }
 
+    /// The files of the store that is open now.
+    pub(super) fn names(&self) -> Result<Names, OpenError> {
+        let open = |name| Ok((name, File::open(self.path.join(name))?));
+        let files = [LOG_FILE, DATABASE_FILE, MARK_FILE].into_iter().map(open);
+        files.collect::<io::Result<_>>().map(Names::new).map_err(|e| OpenError::io(&self.path, e))
+    }
+
+    /// Says whether what is there, if anything, is left of a store that was being made.
+    fn is_new(&self) -> io::Result<bool> {
+        let read = |name| match fs::read(self.path.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            content => content.map(Some),
+        };
+        let mark = read(MARK_FILE)?.is_none_or(|mark| Mark::decode(&mark) == Some(Mark::NEW));
+        Ok(mark && read(LOG_FILE)?.is_none_or(|log| log.len() == Log::NEW))
+    }
+
     /// Opens a file, and reads all of it.
     fn read(&self, name: &str) -> io::Result<(File, Vec<u8>)> {
         let mut file = options().open(self.path.join(name))?;
@@ -178,6 +199,16 @@ impl Drop for Directory {
         // A child process that is just being started still has the file open, and with it the lock;
         // so closing the file is not enough. When this fails, closing it is all there is.
         let _ = flock(&self.lock, FlockOperation::Unlock);
+    }
+}
+
+/// What the holder of a lock says of itself. It is for people: a lock without a name is as good.
+fn holder(mut lock: File) -> String {
+    let mut text = String::new();
+    let _ = lock.read_to_string(&mut text);
+    match text.trim() {
+        "" => "a process that has not said its name yet".to_owned(),
+        name => name.to_owned(),
     }
 }
 
@@ -228,6 +259,15 @@ fn check_format(path: &Path) -> Result<Option<u32>, OpenError> {
             for entry in fs::read_dir(path).map_err(failed)? {
                 let name = entry.map_err(failed)?.file_name();
                 if !name.to_str().is_some_and(ours) {
+                    let is_here = |file| path.join(file).exists();
+                    if is_here(FORMAT_FILE) {
+                        // Somebody has made a store in between.
+                        return check_format(path);
+                    }
+                    if is_here(DATABASE_FILE) && is_here(MARK_FILE) {
+                        let (path, file) = (path.to_owned(), FORMAT_FILE);
+                        return Err(OpenError::Missing { path, file });
+                    }
                     return Err(not_ours(format!("it holds {name:?} and no file {FORMAT_FILE}")));
                 }
             }

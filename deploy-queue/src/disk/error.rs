@@ -3,12 +3,14 @@
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use deploy_core::{JournalError, QueueError};
+use deploy_core::{JournalError, QueueError, Retry};
 
 use super::cause::Cause;
 
-/// Why a store could not be opened. What is in the directory stays as it was.
+/// Why a store could not be opened. What is in the directory stays as it was, unless the database
+/// found damage in the middle of a repair.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -60,7 +62,7 @@ pub enum OpenError {
     },
     /// The store is damaged.
     #[error(
-        "the store in {} is damaged; nothing was changed, restore the directory from a backup",
+        "the store in {} is damaged and stays closed; restore the directory from a backup",
         path.display()
     )]
     Corrupt {
@@ -103,6 +105,23 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether the same call is worth making again.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            // Whoever has it is perhaps about to end: a process that is replaced by a newer one.
+            Self::Locked { .. } => Retry::After(Duration::from_secs(1)),
+            // A person has to do something first.
+            Self::NotAStore { .. }
+            | Self::NewerFormat { .. }
+            | Self::Missing { .. }
+            | Self::Corrupt { .. }
+            | Self::ReadOnly { .. }
+            | Self::Full { .. }
+            | Self::Storage { .. } => Retry::Never,
+        }
+    }
+
     /// Tells the errors of a file system apart.
     pub(super) fn io(path: &std::path::Path, source: io::Error) -> Self {
         use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
@@ -170,14 +189,25 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the same call is worth making again: never, the store has to be opened anew.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        Retry::Never
+    }
+
     pub(super) fn disk(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Disk { source: Cause::new(error) }
     }
 
     /// Tells damage from a disk that does not work.
     pub(super) fn database(error: impl Into<redb::Error>) -> Self {
+        use redb::Error::{TableDoesNotExist, TableIsMultimap, TableTypeMismatch};
         match error.into() {
             redb::Error::Corrupted(what) => Self::Corrupt { what },
+            // It has other tables than ours: it was put in its place by somebody.
+            error @ (TableDoesNotExist(_) | TableIsMultimap(_) | TableTypeMismatch { .. }) => {
+                Self::Corrupt { what: format!("the database ({error})") }
+            }
             error => Self::disk(error),
         }
     }
@@ -193,6 +223,17 @@ pub enum SettleError {
     /// The journal refused.
     #[error(transparent)]
     Journal(JournalError),
+}
+
+impl SettleError {
+    /// Whether the same call is worth making again.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Queue(error) => error.retry(),
+            Self::Journal(error) => error.retry(),
+        }
+    }
 }
 
 impl From<QueueError> for SettleError {
@@ -216,5 +257,23 @@ impl From<StoreError> for QueueError {
 impl From<StoreError> for JournalError {
     fn from(error: StoreError) -> Self {
         Self::Storage { source: Box::new(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_somebody_else_has_is_worth_another_try_and_a_full_disk_is_not() {
+        let path = PathBuf::from("store");
+        let locked = OpenError::Locked { path: path.clone(), holder: "process 7".to_owned() };
+        assert!(matches!(locked.retry(), Retry::After(_)), "{locked:?}");
+        let full = OpenError::io(&path, io::ErrorKind::StorageFull.into());
+        assert_eq!((matches!(full, OpenError::Full { .. }), full.retry()), (true, Retry::Never));
+        assert_eq!(StoreError::disk("broken").retry(), Retry::Never);
+        let error = SettleError::from(QueueError::Full { limit: 1 });
+        assert!(matches!(error.retry(), Retry::After(_)), "it is that of its cause");
+        assert_eq!(SettleError::from(JournalError::Closed).retry(), Retry::Never);
     }
 }

@@ -8,37 +8,46 @@ use deploy_core::model::TaskId;
 use deploy_core::{Event, Journal, JournalError, JournalQuery, Sequence, TaskSummary};
 use redb::ReadableDatabase;
 
+use super::cards::Changed;
 use super::error::StoreError;
-use super::outbox::Answer;
 use super::row::Row;
 use super::rows::{self, EVENTS};
 use super::shared::Shared;
 use super::store::DiskStore;
 use crate::catalog::Card;
 
-/// The card after some events, and the rows that keep them.
-pub(super) fn append_rows(
-    card: Option<Card>,
-    events: &[Event],
-) -> Result<(Option<Card>, Vec<Row>), JournalError> {
-    let card = card.unwrap_or_default().after(events)?;
-    let row = |event: &Event| Row::Event {
-        task: event.task.clone(),
-        number: event.sequence,
-        row: rows::encode_event(event),
+/// What appends some events to a task: its card after them, and the rows that keep them.
+pub(super) fn appending(
+    events: Vec<Event>,
+) -> Result<impl FnOnce(Option<Card>) -> Changed + Send, JournalError> {
+    let row = |event: &Event| {
+        let (task, number) = (event.task.clone(), event.sequence);
+        match rows::encode_event(event) {
+            Ok(row) => Ok(Row::Event { task, number, row }),
+            Err(error) => {
+                Err(JournalError::Unreadable { task, sequence: number, source: Box::new(error) })
+            }
+        }
     };
-    Ok((Some(card), events.iter().map(row).collect()))
+    // Before anybody's turn comes, so that nobody waits for it.
+    let rows = events.iter().map(row).collect::<Result<_, _>>()?;
+    Ok(move |card: Option<Card>| Ok(Some((Some(card.unwrap_or_default().after(&events)?), rows))))
 }
 
 impl DiskStore {
-    async fn recorded(&self, answer: Answer) -> Result<(), JournalError> {
-        match answer.await {
-            Ok(result) => Ok(result?),
-            Err(_) => {
-                self.shared.check()?;
-                Err(JournalError::Closed)
-            }
-        }
+    /// Changes a task's card, and waits until that is on disk, or what refuses it is.
+    async fn change_card(
+        &self,
+        task: &TaskId,
+        change: impl FnOnce(Option<Card>) -> Changed + Send,
+    ) -> Result<bool, JournalError> {
+        let (changed, answer) = self.shared.change_card(task, change)?;
+        let Ok(kept) = answer.await else {
+            self.shared.check()?;
+            return Err(JournalError::Closed);
+        };
+        kept?;
+        changed
     }
 
     async fn read_events(
@@ -110,11 +119,7 @@ impl Journal for DiskStore {
         let Some(task) = events.first().map(|event| event.task.clone()) else {
             return Ok(());
         };
-        let change = |card| append_rows(card, &events).map(Some);
-        match self.shared.change_card(&task, change)? {
-            Some(answer) => self.recorded(answer).await,
-            None => Ok(()),
-        }
+        self.change_card(&task, appending(events)?).await.map(drop)
     }
 
     async fn read(
@@ -152,13 +157,7 @@ impl Journal for DiskStore {
     }
 
     async fn remove(&self, task: TaskId) -> Result<bool, JournalError> {
-        let answer = self.shared.change_card(&task, |card| {
-            let events = |card: Card| Row::Events { task: task.clone(), last: card.last };
-            Ok(card.map(|card| (None, vec![events(card)])))
-        })?;
-        match answer {
-            Some(answer) => self.recorded(answer).await.map(|()| true),
-            None => Ok(false),
-        }
+        let events = |card: Card| Row::Events { task: task.clone(), last: card.last };
+        self.change_card(&task, |card| Ok(card.map(|card| (None, vec![events(card)])))).await
     }
 }

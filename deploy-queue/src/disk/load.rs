@@ -43,7 +43,7 @@ pub(super) struct Read {
 pub(super) fn make(path: &Path) -> Result<(), OpenError> {
     let failed = |error: redb::Error| OpenError::database(path, error);
     let database = Database::create(path).map_err(|error| failed(error.into()))?;
-    let meta = Meta { commits: 1, openings: 0 };
+    let meta = Meta { commits: Mark::NEW.commits, openings: 0 };
     let written = Pending::default().write(&database, meta);
     written.map_err(|error| OpenError::store(path, error))?;
     database.close().map_err(|error| failed(error.into()))

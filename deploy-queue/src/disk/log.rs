@@ -38,13 +38,16 @@ pub(super) struct Log {
 pub(super) type Group<'a> = (u64, &'a [u8]);
 
 impl Log {
+    /// How many bytes a log has to which nothing was ever appended.
+    pub(super) const NEW: usize = ALIGNMENT;
+
     /// The content of an empty log.
     pub(super) fn new_content() -> Vec<u8> {
         let salt = RandomState::new().build_hasher().finish();
         let mut content = MAGIC.to_vec();
         content.extend(salt.to_le_bytes());
         content.extend(crc32fast::hash(&content).to_le_bytes());
-        content.resize(ALIGNMENT, 0);
+        content.resize(Self::NEW, 0);
         content
     }
 

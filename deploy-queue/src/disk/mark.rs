@@ -17,6 +17,9 @@ pub(super) struct Mark {
 const MAGIC: &str = "deploy-queue mark";
 
 impl Mark {
+    /// That of a store that is being made.
+    pub(super) const NEW: Self = Self { commits: 1 };
+
     /// The file's content: always the same length, so that writing it never changes the file's.
     pub(super) fn encode(self) -> String {
         let text = format!("{MAGIC} {:020}", self.commits);

@@ -6,7 +6,7 @@ use redb::TableDefinition;
 
 use super::error::StoreError;
 use crate::catalog::Card;
-use crate::ledger::{Change, Death};
+use crate::ledger::{Change, Death, Limits};
 
 /// One row: how far the store has come.
 pub(super) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
@@ -19,6 +19,10 @@ pub(super) const CARDS: TableDefinition<'static, &str, &[u8]> = TableDefinition:
 /// The journal's events, by task and number.
 pub(super) const EVENTS: TableDefinition<'static, (&str, u64), &[u8]> =
     TableDefinition::new("events");
+
+/// How many bytes a payload has at most, whatever a store is told: the database takes rows of
+/// 3 GiB, and what was acknowledged has to get there.
+const MOST_PAYLOAD: u64 = 1 << 30;
 
 /// The key of the one row of `meta`.
 pub(super) const META_KEY: &str = "store";
@@ -49,6 +53,11 @@ impl Meta {
         })();
         whole(meta, fields, || "the row of the table meta".to_owned())
     }
+}
+
+/// The limits of a store that is told these.
+pub(super) fn within(limits: Limits) -> Limits {
+    Limits { max_payload: limits.max_payload.min(MOST_PAYLOAD), ..limits }
 }
 
 /// A task as it was pushed: when, and its content.
@@ -140,10 +149,11 @@ pub(super) fn decode_card(task: &str, row: &[u8]) -> Result<(TaskId, Card), Stor
     whole(id.zip(card), &[], || format!("the row {task} of the table cards"))
 }
 
-/// An event.
-pub(super) fn encode_event(event: &Event) -> Vec<u8> {
-    let key = event_key(event.task.as_str(), event.sequence);
-    seal("events", &key, &to_json(event))
+/// An event. It is refused when it could not be read again: then it would look like damage.
+pub(super) fn encode_event(event: &Event) -> serde_json::Result<Vec<u8>> {
+    let (key, json) = (event_key(event.task.as_str(), event.sequence), to_json(event));
+    serde_json::from_slice::<Event>(&json)?;
+    Ok(seal("events", &key, &json))
 }
 
 /// Reads an event.
@@ -234,4 +244,17 @@ pub(super) fn take_bytes<'a>(fields: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 pub(super) fn take_text(fields: &mut &[u8]) -> Option<String> {
     String::from_utf8(take_bytes(fields)?.to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::QueueConfig;
+
+    #[test]
+    fn a_payload_is_never_larger_than_a_row_of_the_database() {
+        let limits = |bytes| within(QueueConfig::new().with_max_payload(bytes).limits());
+        assert_eq!(limits(1024).max_payload, 1024);
+        assert_eq!(limits(u64::MAX).max_payload, MOST_PAYLOAD);
+    }
 }

@@ -172,35 +172,43 @@ impl Shared {
         self.catalog(|catalog| catalog.last(task))
     }
 
-    /// Sends rows that change a task's card to the writer; `None` when there is nothing to change.
+    /// Sends rows that change a task's card to the writer. Says whether there was something to
+    /// change, or why it is refused.
+    ///
+    /// The answer comes when all that this was decided on is on disk: nobody is told of what cannot be
+    /// read yet, and may never be.
     pub(super) fn change_card(
         &self,
         task: &TaskId,
         change: impl FnOnce(Option<Card>) -> Changed,
-    ) -> Result<Option<Answer>, JournalError> {
+    ) -> Result<(Result<bool, JournalError>, Answer), JournalError> {
         let mut cards = self.cards()?;
-        let Some(rows) = cards.change(task, change)? else {
-            return Ok(None);
-        };
-        rows.into_iter().for_each(|row| cards.outbox.put(row));
-        Ok(Some(cards.outbox.send()))
+        let changed = cards.change(task, change).map(|rows| {
+            let changed = rows.is_some();
+            rows.into_iter().flatten().for_each(|row| cards.outbox.put(row));
+            changed
+        });
+        Ok((changed, cards.outbox.send()))
     }
 
     /// Like [`Self::change_card`], with the rows sent by somebody else, who may also refuse to.
-    pub(super) fn change_card_with<R, E: From<JournalError>>(
+    pub(super) fn change_card_with<E: From<JournalError>>(
         &self,
         task: &TaskId,
         change: impl FnOnce(Option<Card>) -> Changed,
-        send: impl FnOnce(Vec<Row>) -> Result<R, E>,
-    ) -> Result<R, E> {
+        send: impl FnOnce(Vec<Row>) -> Result<Answer, E>,
+    ) -> Result<(Result<(), E>, Answer), E> {
         let mut cards = self.cards()?;
         let before = cards.coming(task);
-        let rows = cards.change(task, change)?.unwrap_or_default();
+        let rows = match cards.change(task, change) {
+            Ok(rows) => rows.unwrap_or_default(),
+            Err(refused) => return Ok((Err(refused.into()), cards.outbox.send())),
+        };
         let sent = send(rows);
         if sent.is_err() {
             cards.take_back(task, before);
         }
-        sent
+        Ok((Ok(()), sent?))
     }
 
     /// Reads the database. Damage that is found there stops the store.

@@ -1,5 +1,6 @@
 //! The store on disk: opening, closing, and its queue.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::directory::Directory;
 use super::error::{OpenError, SettleError};
+use super::journal::appending;
 use super::load;
 use super::mark::Mark;
 use super::outbox::{Answer, Message, Outbox};
@@ -51,11 +53,17 @@ use crate::ledger::{Fingerprint, Ledger};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct DiskStore {
     pub(super) shared: Arc<Shared>,
     messages: mpsc::Sender<Message>,
     writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for DiskStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not what it holds: there may be a million tasks.
+        f.debug_struct("DiskStore").finish_non_exhaustive()
+    }
 }
 
 impl DiskStore {
@@ -68,7 +76,7 @@ impl DiskStore {
     ///
     /// # Errors
     ///
-    /// Every variant of [`OpenError`]. What is there stays as it was.
+    /// Every variant of [`OpenError`]. What is there stays as it was, as far as that one says.
     ///
     /// Cancel safety: a dropped call goes on by itself, and closes the store once it is open.
     pub async fn open(path: impl AsRef<Path>, config: QueueConfig) -> Result<Self, OpenError> {
@@ -88,9 +96,11 @@ impl DiskStore {
         fail_point("open.prepared");
         let log = files.log.as_deref();
         let (database, now) = (directory.database(), config.clock.now());
-        let loaded = load::load(path, &database, files.mark, log, config.limits(), now)?;
+        let limits = rows::within(config.limits());
+        let loaded = load::load(path, &database, files.mark, log, limits, now)?;
         fail_point("open.loaded");
         let log = directory.log(files.log)?;
+        let names = directory.names()?;
         let failed = |error| OpenError::io(path, error);
         let (commits, read) = (loaded.meta.commits, loaded.read);
         let mark = files.mark_file;
@@ -110,6 +120,7 @@ impl DiskStore {
             meta: loaded.meta,
             mark,
             log,
+            names,
             directory,
             due: None,
             marked: commits,
@@ -153,10 +164,8 @@ impl DiskStore {
         let Some(task) = events.first().map(|event| event.task.clone()) else {
             return Ok(self.settle(token, settlement).await?);
         };
-        let answer = self.shared.change_card_with(
-            &task,
-            |card| super::journal::append_rows(card, &events).map(Some),
-            |rows| {
+        let (changed, answer) =
+            self.shared.change_card_with(&task, appending(events)?, |rows| {
                 let settled = self.shared.desk.with(|ledger, outbox, now| {
                     let change = ledger.settle(&token, settlement, now)?;
                     outbox.keep(&change);
@@ -165,9 +174,9 @@ impl DiskStore {
                 });
                 let settled = settled.and_then(|settled| settled);
                 settled.map_err(|error| SettleError::from(self.shared.explain(error)))
-            },
-        )?;
-        Ok(self.answered(answer).await?)
+            })?;
+        self.answered(answer).await?;
+        changed
     }
 
     /// Adds tasks in one commit: all of them, or none.
@@ -281,11 +290,12 @@ impl Queue for DiskStore {
             // A worker must not begin what a power loss could still undo.
             self.shared.until_durable(held.order()).await?;
             let Some(task) = self.shared.task(held.order())? else {
-                // The lease ran out meanwhile, and another worker has done it.
+                // The lease has ended meanwhile, and another worker has done it.
                 continue;
             };
-            let leased = held.keep().ok_or(QueueError::Closed)?;
-            return Ok(Claim::new(leased.token, task, leased.attempt));
+            if let Some(leased) = held.keep() {
+                return Ok(Claim::new(leased.token, task, leased.attempt));
+            }
         }
     }
 

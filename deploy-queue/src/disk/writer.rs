@@ -11,6 +11,7 @@ use super::directory::Directory;
 use super::error::StoreError;
 use super::log::Log;
 use super::mark::Mark;
+use super::names::Names;
 use super::outbox::{Message, Outbox};
 use super::pending::Pending;
 use super::row::Row;
@@ -40,6 +41,7 @@ pub(super) struct Writer {
     pub(super) meta: Meta,
     pub(super) mark: File,
     pub(super) log: Log,
+    pub(super) names: Names,
     /// Held until the thread ends.
     pub(super) directory: Directory,
     /// When to do what can wait, if anything can.
@@ -64,9 +66,10 @@ struct Batch {
 impl Writer {
     /// Commits until it is told to close, or nobody can tell it any more.
     pub(super) fn run(mut self) {
-        let _stops = StopsWhenItPanics(Arc::clone(&self.shared));
         let closes = loop {
             let (mut batch, due) = self.gather();
+            // It goes before the batch does: whoever waits for that is told why.
+            let _stops = StopsWhenItPanics(Arc::clone(&self.shared));
             // They come as a message, behind what was sent before them.
             let closes = !batch.closes.is_empty();
             let noted = (due || closes) && self.shared.desk.keeper(Outbox::fetch);
@@ -81,6 +84,7 @@ impl Writer {
             self.tidy(idle);
             self.plan(due, noted || batch.fetch);
         };
+        let _stops = StopsWhenItPanics(Arc::clone(&self.shared));
         fail_point("close.before");
         self.shared.stop();
         self.settle_down();
@@ -157,6 +161,7 @@ impl Writer {
         let commits = self.meta.commits + 1;
         fail_point("commit.before");
         self.log.append(commits, &mut self.buffer).map_err(StoreError::disk)?;
+        self.names.check()?;
         // What one large group took is not kept for the small ones.
         self.buffer.shrink_to(MOST_BUFFER);
         self.meta.commits = commits;

@@ -1,7 +1,7 @@
 //! What an operator sees of a ledger.
 
 use deploy_core::model::TaskId;
-use deploy_core::{QueueStatistics, TaskPlace};
+use deploy_core::{LeaseToken, QueueStatistics, TaskPlace};
 
 use super::Ledger;
 use super::entry::{Death, Place};
@@ -14,6 +14,11 @@ impl Ledger {
     #[cfg(feature = "disk")]
     pub(crate) fn has(&self, order: u64) -> bool {
         self.tasks.contains_key(&order)
+    }
+
+    /// Says whether a lease has not ended.
+    pub(crate) fn holds(&self, token: &LeaseToken) -> bool {
+        self.leased(token).is_ok()
     }
 
     /// Where a task is.

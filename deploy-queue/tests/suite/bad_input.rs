@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deploy_core::{
-    Clock, Journal, JournalQuery, Pushed, Queue, QueueAdmin, QueueError, Settlement, TaskPlace,
-    TaskRecord,
+    Clock, Journal, JournalError, JournalQuery, Pushed, Queue, QueueAdmin, QueueError, Sequence,
+    Settlement, TaskPlace, TaskRecord,
 };
 use deploy_queue::{DiskStore, OpenError, QueueConfig, SettleError};
 use deploy_testkit::{VirtualClock, samples};
@@ -72,6 +73,82 @@ async fn an_opener_in_another_process_is_told_who_has_the_store() {
     store.push(task("a", 10)).await.unwrap();
 }
 
+#[test]
+fn whoever_comes_while_a_store_is_made_is_told_that_somebody_has_it() {
+    const ROUNDS: usize = 30;
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    for round in 0..ROUNDS {
+        let directory = tempfile::tempdir().unwrap();
+        let had = AtomicBool::new(false);
+        // Each tries until one of them has it.
+        let opener = || {
+            loop {
+                match runtime.block_on(open(directory.path())) {
+                    Ok(store) => {
+                        let before = had.swap(true, Ordering::SeqCst);
+                        assert!(!before, "two have it");
+                        return Some(store);
+                    }
+                    Err(OpenError::Locked { holder, .. }) => {
+                        assert!(holder.starts_with("process ") || holder.starts_with("a process "));
+                    }
+                    Err(error) => panic!("round {round}: {error:?}"),
+                }
+                if had.load(Ordering::SeqCst) {
+                    return None;
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let openers = [(); 2].map(|()| scope.spawn(opener));
+            let stores = openers.map(|opener| opener.join().unwrap());
+            assert_eq!(stores.iter().flatten().count(), 1);
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_lock_that_somebody_removed_lets_no_second_one_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await.unwrap();
+    fs::remove_file(directory.path().join("LOCK")).unwrap();
+    let second = open(directory.path()).await;
+    assert!(matches!(second, Err(OpenError::Locked { .. })), "{second:?}");
+    store.push(task("a", 10)).await.unwrap();
+    drop(store);
+    assert_eq!(open(directory.path()).await.unwrap().statistics().await.unwrap().ready, 1);
+}
+
+#[tokio::test]
+async fn a_store_whose_files_were_removed_says_so_and_acknowledges_nothing() {
+    for removed in ["store.log", "store.redb"] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path()).await.unwrap();
+        store.push(task("a", 10)).await.unwrap();
+        fs::remove_file(directory.path().join(removed)).unwrap();
+        let pushed = store.push(task("b", 10)).await;
+        let Err(QueueError::Storage { source }) = pushed else {
+            panic!("{removed}: {pushed:?}");
+        };
+        let cause = source.source().unwrap().to_string();
+        assert!(cause.contains(removed), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_whose_directory_gets_another_name_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let (before, after) = (directory.path().join("before"), directory.path().join("after"));
+    let store = open(&before).await.unwrap();
+    store.push(task("a", 10)).await.unwrap();
+    fs::rename(&before, &after).unwrap();
+    store.push(task("b", 10)).await.unwrap();
+    let second = open(&after).await;
+    assert!(matches!(second, Err(OpenError::Locked { .. })), "{second:?}");
+    drop(store);
+    assert_eq!(open(&after).await.unwrap().statistics().await.unwrap().ready, 2);
+}
+
 #[tokio::test]
 async fn a_newer_format_and_a_foreign_directory_are_left_as_they_are() {
     let newer = tempfile::tempdir().unwrap();
@@ -98,8 +175,10 @@ async fn a_newer_format_and_a_foreign_directory_are_left_as_they_are() {
         assert_eq!(tree(directory.path()), before);
     }
     let file = foreign.path().join("thesis.txt");
-    let opened = open(&file).await;
-    assert!(opened.is_err(), "{opened:?}");
+    for path in [&file, &file.join("below")] {
+        let opened = open(path).await;
+        assert!(matches!(opened, Err(OpenError::NotAStore { .. })), "{opened:?}");
+    }
     assert_eq!(fs::read(&file).unwrap(), b"chapter 1");
     fs::write(newer.path().join("FORMAT"), format).unwrap();
     assert_eq!(open(newer.path()).await.unwrap().statistics().await.unwrap().ready, 1);
@@ -138,6 +217,33 @@ async fn what_a_store_refuses_leaves_it_as_it_was() {
     assert_eq!((statistics.ready, statistics.claimed, statistics.dead), (1, 0, 0));
     assert!(store.list(JournalQuery::new()).await.unwrap().is_empty());
     assert_eq!(store.push(task("a", 10)).await.unwrap(), Pushed::Known);
+}
+
+#[tokio::test]
+async fn an_event_that_could_not_be_read_again_is_refused_and_not_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await.unwrap();
+    let (id, now) = (samples::task_id("a"), VirtualClock::new().now());
+    let mut request = samples::request(samples::package(b"bytes"));
+    request.rollout = request.rollout.with_max_parallel(0);
+    let bad = samples::accepted(&id, now, request.clone());
+    let appended = store.append(vec![bad.clone()]).await;
+    let Err(JournalError::Unreadable { task: named, sequence, source }) = appended else {
+        panic!("{appended:?}, and {:?}", store.read(id, Sequence::START, 10).await);
+    };
+    assert_eq!((&named, sequence), (&id, Sequence::new(1)));
+    assert!(source.to_string().contains("max_parallel"), "{source}");
+    store.push(task("a", 10)).await.unwrap();
+    let claim = store.claim("worker".to_owned(), vec![], Duration::from_secs(30)).await.unwrap();
+    let settled = store.settle_with(claim.token.clone(), Settlement::Done, vec![bad]).await;
+    let refused = matches!(settled, Err(SettleError::Journal(JournalError::Unreadable { .. })));
+    assert!(refused, "{settled:?}");
+    store.renew(claim.token, Duration::from_secs(30)).await.unwrap();
+    assert_eq!(store.list(JournalQuery::new()).await.unwrap(), []);
+    request.rollout = request.rollout.with_max_parallel(1);
+    let good = samples::accepted(&id, now, request);
+    store.append(vec![good.clone()]).await.unwrap();
+    assert_eq!(store.read(id, Sequence::START, 10).await.unwrap(), [good]);
 }
 
 /// Names a directory to the child that has no right to write there.

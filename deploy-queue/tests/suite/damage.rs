@@ -105,9 +105,29 @@ async fn a_store_that_lost_a_file_is_not_opened_empty() {
 }
 
 #[tokio::test]
+async fn a_store_that_lost_several_files_is_not_opened_empty() {
+    let (closed, killed) = images().await;
+    for whole in [closed, killed] {
+        let mut bench = Bench::new(&whole).await;
+        for kept in 1..(1_u32 << whole.len()) - 1 {
+            let mut number = 0;
+            let mut files = whole.clone();
+            files.retain(|_, _| {
+                number += 1;
+                kept >> (number - 1) & 1 == 1
+            });
+            bench.open(&files, &format!("with {:?} alone", files.keys())).await;
+        }
+        let outcomes = bench.end("lost files");
+        let all = (1 << whole.len()) - 2;
+        assert_eq!((outcomes.refused, outcomes.changed.len()), (all, 0), "{outcomes:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_missing_file_is_named() {
     let (whole, _) = images().await;
-    for file in ["store.redb", "store.log", "MARK"] {
+    for file in ["store.redb", "store.log", "MARK", "FORMAT"] {
         let directory = scratch();
         put(directory.path(), &whole);
         fs::remove_file(directory.path().join(file)).unwrap();
@@ -116,6 +136,29 @@ async fn a_missing_file_is_named() {
             matches!(&opened, Err(OpenError::Missing { file: found, .. }) if *found == file);
         assert!(named, "{opened:?}");
     }
+}
+
+#[tokio::test]
+async fn a_database_of_somebody_else_in_its_place_is_damage() {
+    let (whole, _) = images().await;
+    let mut bench = Bench::new(&whole).await;
+    for other in [None, Some("meta"), Some("tasks")] {
+        let directory = scratch();
+        let file = directory.path().join("other");
+        let database = redb::Database::create(&file).unwrap();
+        if let Some(name) = other {
+            let table = redb::TableDefinition::<u64, u64>::new(name);
+            let transaction = database.begin_write().unwrap();
+            transaction.open_table(table).unwrap().insert(1, 1).unwrap();
+            transaction.commit().unwrap();
+        }
+        drop(database);
+        let mut files = whole.clone();
+        files.insert("store.redb".to_owned(), fs::read(&file).unwrap());
+        bench.open(&files, &format!("a database with the table {other:?}")).await;
+    }
+    let outcomes = bench.end("other databases");
+    assert_eq!((outcomes.refused, outcomes.changed.len()), (3, 0), "{outcomes:?}");
 }
 
 #[tokio::test]

@@ -8,10 +8,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use deploy_core::{
-    Clock, Failure, FailureCode, Journal, Queue, QueueAdmin, QueueError, Sequence, Settlement,
-    TaskRecord,
+    Clock, Failure, FailureCode, Journal, JournalError, JournalQuery, Queue, QueueAdmin,
+    QueueError, Sequence, Settlement, TaskRecord,
 };
-use deploy_queue::{DiskStore, MemoryQueue, QueueConfig};
+use deploy_queue::{DiskStore, MemoryQueue, QueueConfig, SettleError};
 use deploy_testkit::{VirtualClock, samples};
 use tokio::task::JoinSet;
 
@@ -73,6 +73,76 @@ async fn a_claim_whose_task_another_worker_has_done_goes_on_to_the_next() {
     a_slow_worker(&MemoryQueue::new(config.clone()), &clock).await;
     let directory = tempfile::tempdir().unwrap();
     a_slow_worker(&DiskStore::open(directory.path(), config).await.unwrap(), &clock).await;
+}
+
+/// Somebody who was handed a task looks at it only when another has it.
+async fn a_late_worker(queue: &dyn Queue, clock: &VirtualClock) {
+    let late = begin(queue.claim("late".to_owned(), vec![], LEASE)).await;
+    queue.push(task("a")).await.unwrap();
+    clock.advance(LEASE);
+    let other = queue.claim("other".to_owned(), vec![], LEASE).await.unwrap();
+    assert_eq!((&other.task, other.attempt), (&task("a"), 2));
+    queue.push(task("b")).await.unwrap();
+    let claim = late.end().await.unwrap();
+    assert_eq!(claim.task, task("b"), "another worker is at the first one");
+    queue.renew(claim.token, LEASE).await.unwrap();
+    queue.renew(other.token, LEASE).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_claim_whose_lease_has_ended_on_the_way_goes_on_to_the_next() {
+    let clock = Arc::new(VirtualClock::new());
+    let config = QueueConfig::new().with_clock(clock.clone());
+    a_late_worker(&MemoryQueue::new(config.clone()), &clock).await;
+    let directory = tempfile::tempdir().unwrap();
+    a_late_worker(&DiskStore::open(directory.path(), config).await.unwrap(), &clock).await;
+}
+
+#[tokio::test]
+async fn whoever_is_told_of_a_conflict_can_read_what_came_before() {
+    for _ in 0..ROUNDS {
+        let directory = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(directory.path(), QueueConfig::new()).await.unwrap();
+        let (id, now) = (samples::task_id("journal"), VirtualClock::new().now());
+        let request = samples::request(samples::package(b"bytes"));
+        let accepted = vec![samples::accepted(&id, now, request)];
+        let progress = vec![samples::progress(&id, 2, now)];
+        let numbers = async || {
+            let events = store.read(id.clone(), Sequence::START, 10).await.unwrap();
+            events.iter().map(|event| event.sequence.number()).collect::<Vec<_>>()
+        };
+        store.push(task("a")).await.unwrap();
+        let claim = store.claim("worker".to_owned(), vec![], LEASE).await.unwrap();
+        let _busy = begin(store.push_many(many())).await;
+        let _winner = begin(store.append(accepted.clone())).await;
+        let loser = store.append(accepted).await;
+        assert!(matches!(loser, Err(JournalError::Conflict { .. })), "{loser:?}");
+        assert_eq!(numbers().await, [1]);
+        let _winner = begin(store.append(progress.clone())).await;
+        let loser = store.settle_with(claim.token.clone(), Settlement::Done, progress).await;
+        assert!(
+            matches!(loser, Err(SettleError::Journal(JournalError::Conflict { .. }))),
+            "{loser:?}"
+        );
+        assert_eq!(numbers().await, [1, 2]);
+        store.renew(claim.token, LEASE).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_is_said_to_be_gone_is_gone_from_the_disk() {
+    for _ in 0..ROUNDS {
+        let directory = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(directory.path(), QueueConfig::new()).await.unwrap();
+        let (id, now) = (samples::task_id("journal"), VirtualClock::new().now());
+        let request = samples::request(samples::package(b"bytes"));
+        store.append(vec![samples::accepted(&id, now, request)]).await.unwrap();
+        let _busy = begin(store.push_many(many())).await;
+        // Somebody gives up, and asks again.
+        drop(begin(store.remove(id.clone())).await);
+        assert!(!store.remove(id).await.unwrap());
+        assert_eq!(store.list(JournalQuery::new()).await.unwrap(), []);
+    }
 }
 
 #[tokio::test]

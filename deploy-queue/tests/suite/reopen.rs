@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use deploy_core::model::Outcome;
+use deploy_core::model::{Outcome, Timestamp};
 use deploy_core::{
     Clock, Failure, FailureCode, Journal, JournalError, JournalQuery, Queue, QueueAdmin,
     QueueError, Sequence, Settlement, TaskPlace, TaskRecord,
@@ -14,7 +14,7 @@ use deploy_testkit::{VirtualClock, samples};
 
 const LEASE: Duration = Duration::from_secs(30);
 
-async fn open(path: &Path) -> DiskStore {
+pub(crate) async fn open(path: &Path) -> DiskStore {
     let clock = Arc::new(VirtualClock::new());
     DiskStore::open(path, QueueConfig::new().with_clock(clock)).await.unwrap()
 }
@@ -54,7 +54,7 @@ async fn fill(store: &DiskStore) {
 }
 
 /// Says that a store that was filled is whole.
-async fn assert_whole(store: &DiskStore) {
+pub(crate) async fn assert_whole(store: &DiskStore) {
     let now = VirtualClock::new().now();
     let find = async |id| store.find(samples::task_id(id)).await.unwrap();
     let queued = |due, attempts| Some(TaskPlace::Queued { due, attempts });
@@ -118,6 +118,33 @@ async fn a_lease_of_before_is_refused_after_a_restart() {
 }
 
 #[tokio::test]
+async fn the_ends_of_time_are_times_like_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let last = VirtualClock::new().now().plus(Duration::MAX);
+    let first = Timestamp::from_unix_micros(-377_705_023_201_000_000).unwrap();
+    store.push(task("last").with_due(last)).await.unwrap();
+    store.push(task("first").with_due(first)).await.unwrap();
+    let held = store.claim("worker".to_owned(), vec![], Duration::MAX).await.unwrap();
+    assert_eq!(held.task, task("first").with_due(first));
+    store.renew(held.token.clone(), Duration::MAX).await.unwrap();
+    let failure = Failure::new(FailureCode::HostFailed, "broken");
+    let retry = Settlement::Retry { after: Some(Duration::MAX), failure };
+    store.settle(held.token, retry).await.unwrap();
+    drop(store);
+    let store = open(directory.path()).await;
+    assert_eq!(store.statistics().await.unwrap().delayed, 2);
+    for id in ["first", "last"] {
+        let found = store.find(samples::task_id(id)).await.unwrap();
+        let Some(TaskPlace::Queued { due, .. }) = found else { panic!("{found:?}") };
+        assert_eq!(due.unix_micros(), last.unix_micros());
+        assert!(store.reschedule(samples::task_id(id), first).await.unwrap());
+    }
+    assert_eq!(claim(&store).await.task.id, samples::task_id("last"), "it was pushed first");
+    assert_eq!(claim(&store).await.attempt, 2);
+}
+
+#[tokio::test]
 async fn a_settlement_and_its_events_are_kept_together_or_not_at_all() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
@@ -174,7 +201,7 @@ async fn what_came_before_and_after_the_log_began_anew_is_there() {
     }
 }
 
-fn golden(format: &str) -> PathBuf {
+pub(crate) fn golden(format: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format)
 }
 

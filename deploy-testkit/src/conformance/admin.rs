@@ -38,7 +38,7 @@ impl AdminBench {
     }
 }
 
-/// `find`.
+/// Clause 1.
 pub async fn a_task_is_found_where_it_is(bench: AdminBench) {
     assert_eq!(bench.find("a").await, None);
     let due = bench.queue.later(60);
@@ -59,7 +59,7 @@ pub async fn a_task_is_found_where_it_is(bench: AdminBench) {
     assert_eq!(bench.find("a").await, Some(TaskPlace::Dead));
 }
 
-/// `withdraw`.
+/// Clause 2.
 pub async fn a_task_that_no_worker_has_can_be_withdrawn(bench: AdminBench) {
     bench.kill("dead").await;
     bench.queue.push(&task("claimed")).await;
@@ -77,7 +77,7 @@ pub async fn a_task_that_no_worker_has_can_be_withdrawn(bench: AdminBench) {
     assert_eq!(bench.queue.push(&task("ready")).await, Pushed::New, "its id is free again");
 }
 
-/// `dead_letters`.
+/// Clause 3.
 pub async fn dead_tasks_are_listed_in_the_order_of_their_ids(bench: AdminBench) {
     for id in ["c", "a", "d", "b"] {
         bench.kill(id).await;
@@ -90,7 +90,7 @@ pub async fn dead_tasks_are_listed_in_the_order_of_their_ids(bench: AdminBench) 
     assert_eq!(bench.dead(Some("d"), 10).await, [""; 0]);
 }
 
-/// `dead_letters`.
+/// Clause 3.
 pub async fn a_dead_task_tells_why_and_when(bench: AdminBench) {
     bench.queue.push(&task("a")).await;
     bench.queue.claim().await;
@@ -106,7 +106,7 @@ pub async fn a_dead_task_tells_why_and_when(bench: AdminBench) {
     assert_eq!(letter.at, bench.queue.clock.now());
 }
 
-/// `replay`.
+/// Clause 4.
 pub async fn a_replayed_task_is_due_at_once_and_counts_from_the_start(bench: AdminBench) {
     bench.kill("a").await;
     assert!(bench.replay("a").await);
@@ -115,7 +115,16 @@ pub async fn a_replayed_task_is_due_at_once_and_counts_from_the_start(bench: Adm
     assert_eq!((claim.task, claim.attempt), (task("a"), 1));
 }
 
-/// `replay`.
+/// Clause 4.
+pub async fn a_waiting_claim_is_woken_by_a_replay(bench: AdminBench) {
+    bench.kill("a").await;
+    let claim = bench.queue.begin_claim();
+    tokio::task::yield_now().await;
+    assert!(bench.replay("a").await);
+    assert_eq!(claim.await.expect("it is due").task, task("a"));
+}
+
+/// Clause 4.
 pub async fn only_a_dead_task_is_replayed(bench: AdminBench) {
     assert!(!bench.replay("unknown").await);
     bench.queue.push(&task("a").with_due(bench.queue.later(60))).await;
@@ -123,7 +132,7 @@ pub async fn only_a_dead_task_is_replayed(bench: AdminBench) {
     assert_eq!(bench.queue.next().await, None, "it stays where it was");
 }
 
-/// `statistics`.
+/// Clause 5.
 pub async fn the_statistics_count_each_task_once(bench: AdminBench) {
     bench.kill("dead").await;
     bench.queue.push(&task("claimed").with_exclusive_key("key")).await;

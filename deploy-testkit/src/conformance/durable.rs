@@ -101,6 +101,30 @@ pub async fn what_became_of_a_task_is_kept_over_a_reopening<Q: Queue>(
     assert_eq!(bench.push(&task("done")).await, Pushed::New);
 }
 
+/// `reschedule`.
+pub async fn a_rescheduled_task_is_due_at_its_new_time_after_a_reopening<Q: Queue>(
+    open: impl AsyncFn(&Path, VirtualClock) -> Q,
+) {
+    let place = Place::new(open);
+    let bench = place.queue().await;
+    let (sooner, later) = (bench.later(60), bench.later(3600));
+    bench.push(&task("sooner").with_due(later)).await;
+    bench.push(&task("later")).await;
+    for (id, due) in [("sooner", sooner), ("later", later)] {
+        let moved = bench.queue.reschedule(samples::task_id(id), due).await;
+        assert!(moved.expect("the queue works"), "there is a task");
+    }
+    drop(bench);
+    let bench = place.queue().await;
+    assert_eq!(bench.next().await, None);
+    bench.clock.set(sooner);
+    assert_eq!(bench.next().await.as_deref(), Some("sooner"));
+    assert_eq!(bench.next().await, None);
+    bench.clock.set(later);
+    let both = [bench.next().await, bench.next().await];
+    assert!(both.contains(&Some("later".to_owned())), "{both:?}");
+}
+
 /// Clauses 3, 7 and 9 of a queue.
 pub async fn a_task_that_was_claimed_can_be_claimed_after_a_reopening<Q: Queue>(
     open: impl AsyncFn(&Path, VirtualClock) -> Q,

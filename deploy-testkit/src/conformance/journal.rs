@@ -111,6 +111,27 @@ pub async fn of_two_appends_with_the_same_number_one_is_kept(bench: JournalBench
     assert_eq!(bench.read("a", 0, 100).await.len(), 19);
 }
 
+/// Clause 2.
+pub async fn whoever_is_told_of_a_conflict_can_read_what_came_before(bench: JournalBench) {
+    let task = samples::task_id("a");
+    bench.append(&events("a", 1, 0)).await;
+    for number in 2..20 {
+        let append = |seconds| {
+            let (bench, event) = (bench.clone(), samples::progress(&task, number, at(seconds)));
+            tokio::spawn(async move {
+                let appended = bench.journal.append(vec![event]).await;
+                if let Err(JournalError::Conflict { last, .. }) = appended {
+                    let found = bench.read("a", number - 1, 100).await;
+                    assert_eq!(found.last().map(|event| event.sequence), Some(last));
+                }
+            })
+        };
+        let (one, other) = (append(1), append(2));
+        one.await.expect("an append ends");
+        other.await.expect("an append ends");
+    }
+}
+
 /// Clause 3.
 pub async fn a_read_begins_after_a_number_and_ends_at_its_limit(bench: JournalBench) {
     let all = events("a", 10, 0);
@@ -178,6 +199,29 @@ pub async fn every_follower_is_woken(bench: JournalBench) {
     }
 }
 
+/// Clauses 3 and 4.
+pub async fn a_follower_gets_no_more_than_it_asked_for(bench: JournalBench) {
+    let all = events("a", 5, 0);
+    bench.append(&all).await;
+    let followed = bench.journal.follow(samples::task_id("a"), Sequence::new(1), 3).await;
+    assert_eq!(followed.expect("there are events"), all[1..4]);
+}
+
+/// Clauses 4 and 6.
+pub async fn a_follower_of_a_removed_task_waits_until_it_goes_on(bench: JournalBench) {
+    let (gone, all) = (events("a", 2, 0), events("a", 3, 9));
+    bench.append(&gone).await;
+    let follower = bench.follow("a", 2);
+    tokio::task::yield_now().await;
+    assert!(bench.journal.remove(samples::task_id("a")).await.expect("the journal works"));
+    let another = bench.follow("a", 0);
+    tokio::task::yield_now().await;
+    bench.append(&all[..2]).await;
+    assert_eq!(another.await.expect("it is there again"), all[..2]);
+    bench.append(&all[2..]).await;
+    assert_eq!(follower.await.expect("there is an event"), all[2..]);
+}
+
 /// Clause 5.
 pub async fn the_list_begins_with_the_task_accepted_last(bench: JournalBench) {
     for (name, accepted) in [("old", 1), ("a", 2), ("c", 2), ("b", 2), ("new", 3)] {
@@ -185,6 +229,19 @@ pub async fn the_list_begins_with_the_task_accepted_last(bench: JournalBench) {
     }
     let query = JournalQuery::new();
     assert_eq!(bench.list(query).await, ["new", "c", "b", "a", "old"]);
+}
+
+/// Clause 5.
+pub async fn a_task_that_was_never_accepted_is_kept_and_not_listed(bench: JournalBench) {
+    let task = samples::task_id("a");
+    let first = samples::progress(&task, 1, at(1));
+    bench.append(std::slice::from_ref(&first)).await;
+    let request = samples::request(samples::package(b"bytes"));
+    let mut second = samples::accepted(&task, at(2), request);
+    second.sequence = Sequence::new(2);
+    bench.append(std::slice::from_ref(&second)).await;
+    assert_eq!(bench.list(JournalQuery::new()).await, [""; 0]);
+    assert_eq!(bench.read("a", 0, 100).await, [first, second]);
 }
 
 /// Clause 5.

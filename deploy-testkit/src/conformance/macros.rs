@@ -38,6 +38,7 @@ macro_rules! queue_conformance {
             settling::a_task_is_given_out_again_however_often_it_was_attempted,
             settling::a_dead_task_is_not_claimed_and_its_id_stays_taken,
             settling::a_retry_comes_after_its_pause_as_the_next_attempt,
+            settling::the_longest_lease_and_the_longest_pause_are_kept,
             settling::a_retry_without_a_pause_comes_after_a_pause_of_the_queues_own,
             settling::a_deferred_task_comes_at_its_time_and_counts_no_attempt,
             waiting::a_waiting_claim_is_woken_by_a_push,
@@ -87,6 +88,7 @@ macro_rules! durable_queue_conformance {
         $crate::durable_cases!($name, $open, {
             a_task_that_was_pushed_is_there_after_a_reopening,
             what_became_of_a_task_is_kept_over_a_reopening,
+            a_rescheduled_task_is_due_at_its_new_time_after_a_reopening,
             a_task_that_was_claimed_can_be_claimed_after_a_reopening,
         });
     };
@@ -121,7 +123,7 @@ macro_rules! durable_cases {
     };
 }
 
-/// Makes a module with one test for each promise of [`QueueAdmin`](deploy_core::QueueAdmin). The
+/// Makes a module with one test for each clause of the contract of [`QueueAdmin`](deploy_core::QueueAdmin). The
 /// expression is that of [`queue_conformance!`](crate::queue_conformance).
 #[macro_export]
 macro_rules! queue_admin_conformance {
@@ -132,6 +134,7 @@ macro_rules! queue_admin_conformance {
             admin::dead_tasks_are_listed_in_the_order_of_their_ids,
             admin::a_dead_task_tells_why_and_when,
             admin::a_replayed_task_is_due_at_once_and_counts_from_the_start,
+            admin::a_waiting_claim_is_woken_by_a_replay,
             admin::only_a_dead_task_is_replayed,
             admin::the_statistics_count_each_task_once,
         });
@@ -149,13 +152,17 @@ macro_rules! journal_conformance {
             journal::an_empty_append_changes_nothing,
             journal::events_that_do_not_go_on_are_a_conflict_and_none_is_kept,
             journal::of_two_appends_with_the_same_number_one_is_kept,
+            journal::whoever_is_told_of_a_conflict_can_read_what_came_before,
             journal::a_read_begins_after_a_number_and_ends_at_its_limit,
             journal::the_events_of_each_task_are_its_own,
             journal::a_follower_gets_what_is_there_at_once,
             journal::a_follower_waits_for_the_next_event,
             journal::a_follower_waits_for_a_task_that_is_not_there_yet,
             journal::every_follower_is_woken,
+            journal::a_follower_gets_no_more_than_it_asked_for,
+            journal::a_follower_of_a_removed_task_waits_until_it_goes_on,
             journal::the_list_begins_with_the_task_accepted_last,
+            journal::a_task_that_was_never_accepted_is_kept_and_not_listed,
             journal::the_list_tells_how_far_each_task_has_come,
             journal::the_list_is_filtered_by_every_part_of_a_query,
             journal::the_list_goes_on_where_the_last_page_ended,

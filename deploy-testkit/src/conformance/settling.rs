@@ -136,6 +136,27 @@ pub async fn a_retry_comes_after_its_pause_as_the_next_attempt(bench: QueueBench
     assert_eq!(again.attempt, 2);
 }
 
+/// Clauses 3 and 4: the last moment that there is is one like others.
+pub async fn the_longest_lease_and_the_longest_pause_are_kept(bench: QueueBench) {
+    let far = bench.now().plus(Duration::MAX);
+    bench.push(&task("far").with_due(far)).await;
+    bench.push(&task("a")).await;
+    let claim = bench.queue.claim("worker".to_owned(), Vec::new(), Duration::MAX).await;
+    let claim = claim.expect("a claim ends with a task");
+    assert_eq!(claim.task, task("a"));
+    bench.clock.advance(LEASE);
+    bench.queue.renew(claim.token.clone(), Duration::MAX).await.expect("the lease lasts");
+    let (after, failure) = (Some(Duration::MAX), failure("not yet"));
+    bench.settle(&claim, Settlement::Retry { after, failure }).await;
+    bench.clock.advance(LEASE);
+    assert_eq!(bench.next().await, None);
+    for id in ["far", "a"] {
+        let moved = bench.queue.reschedule(crate::samples::task_id(id), bench.now()).await;
+        assert!(moved.expect("the queue works"), "it is there");
+        assert_eq!(bench.next().await.as_deref(), Some(id));
+    }
+}
+
 /// `Retry` without a pause.
 pub async fn a_retry_without_a_pause_comes_after_a_pause_of_the_queues_own(bench: QueueBench) {
     let mut claim = claimed(&bench).await;

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deploy_core::model::TaskId;
-use deploy_core::{Event, Journal, JournalError, JournalQuery, Sequence, TaskSummary};
+use deploy_core::{Clock, Event, Journal, JournalError, JournalQuery, Sequence, TaskSummary};
 use deploy_queue::MemoryJournal;
-use deploy_testkit::VirtualClock;
 use deploy_testkit::conformance::{JournalBench, durable, journal};
+use deploy_testkit::{VirtualClock, samples};
 
 /// What a journal does wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,11 +20,15 @@ enum Fault {
     LosesTheLastEvent,
     RefusesNothingAsConflict,
     OverlooksConflicts,
+    LagsBehind,
     IgnoresAfter,
     MixesTasks,
     FollowsFromTheStart,
+    FollowsWithoutLimit,
+    FollowsIntoTheVoid,
     NeverWakes,
     ListsTheOldestFirst,
+    ListsTheUnaccepted,
     ForgetsOutcomes,
     IgnoresFilters,
     IgnoresPages,
@@ -62,6 +66,11 @@ impl Journal for Broken {
         limit: usize,
     ) -> Result<Vec<Event>, JournalError> {
         match self.fault {
+            Fault::LagsBehind => {
+                let mut events = self.journal.read(task, after, limit).await?;
+                events.pop();
+                Ok(events)
+            }
             Fault::IgnoresAfter => self.journal.read(task, Sequence::START, limit).await,
             Fault::MixesTasks => {
                 let first = task.as_str()[..1].parse().unwrap();
@@ -77,8 +86,13 @@ impl Journal for Broken {
         after: Sequence,
         limit: usize,
     ) -> Result<Vec<Event>, JournalError> {
-        if self.fault == Fault::FollowsFromTheStart {
-            return self.journal.follow(task, Sequence::START, limit).await;
+        match self.fault {
+            Fault::FollowsFromTheStart => {
+                return self.journal.follow(task, Sequence::START, limit).await;
+            }
+            Fault::FollowsWithoutLimit => return self.journal.follow(task, after, 100).await,
+            Fault::FollowsIntoTheVoid => return self.journal.read(task, after, limit).await,
+            _ => {}
         }
         let mut follow = self.journal.follow(task, after, limit);
         if self.fault == Fault::NeverWakes {
@@ -101,6 +115,15 @@ impl Journal for Broken {
         let mut list = self.journal.list(query).await?;
         match self.fault {
             Fault::ListsTheOldestFirst => list.reverse(),
+            Fault::ListsTheUnaccepted => {
+                let request = samples::request(samples::package(b"bytes"));
+                let now = VirtualClock::new().now();
+                list.extend(TaskSummary::of(&samples::accepted(
+                    &samples::task_id("a"),
+                    now,
+                    request,
+                )));
+            }
             Fault::ForgetsOutcomes => list.iter_mut().for_each(|summary| summary.outcome = None),
             _ => {}
         }
@@ -160,13 +183,17 @@ catches! { bench:
     journal::an_empty_append_changes_nothing <- RefusesNothingAsConflict,
     journal::events_that_do_not_go_on_are_a_conflict_and_none_is_kept <- OverlooksConflicts,
     journal::of_two_appends_with_the_same_number_one_is_kept <- OverlooksConflicts,
+    journal::whoever_is_told_of_a_conflict_can_read_what_came_before <- LagsBehind,
     journal::a_read_begins_after_a_number_and_ends_at_its_limit <- IgnoresAfter,
     journal::the_events_of_each_task_are_its_own <- MixesTasks,
     journal::a_follower_gets_what_is_there_at_once <- FollowsFromTheStart,
     journal::a_follower_waits_for_the_next_event <- NeverWakes,
     journal::a_follower_waits_for_a_task_that_is_not_there_yet <- NeverWakes,
     journal::every_follower_is_woken <- NeverWakes,
+    journal::a_follower_gets_no_more_than_it_asked_for <- FollowsWithoutLimit,
+    journal::a_follower_of_a_removed_task_waits_until_it_goes_on <- FollowsIntoTheVoid,
     journal::the_list_begins_with_the_task_accepted_last <- ListsTheOldestFirst,
+    journal::a_task_that_was_never_accepted_is_kept_and_not_listed <- ListsTheUnaccepted,
     journal::the_list_tells_how_far_each_task_has_come <- ForgetsOutcomes,
     journal::the_list_is_filtered_by_every_part_of_a_query <- IgnoresFilters,
     journal::the_list_goes_on_where_the_last_page_ended <- IgnoresPages,

@@ -301,6 +301,7 @@ catches! { queue_bench:
     settling::a_task_is_given_out_again_however_often_it_was_attempted <- GivesUpByItself,
     settling::a_dead_task_is_not_claimed_and_its_id_stays_taken <- DropsTheDead,
     settling::a_retry_comes_after_its_pause_as_the_next_attempt <- RetriesAtOnce,
+    settling::the_longest_lease_and_the_longest_pause_are_kept <- RetriesAtOnce,
     settling::a_retry_without_a_pause_comes_after_a_pause_of_the_queues_own <- RetriesAtOnce,
     settling::a_deferred_task_comes_at_its_time_and_counts_no_attempt <- DefersAsAttempt,
     waiting::a_waiting_claim_is_woken_by_a_push <- NeverWakes,
@@ -318,6 +319,7 @@ catches! { admin_bench:
     admin::dead_tasks_are_listed_in_the_order_of_their_ids <- ListsNoDead,
     admin::a_dead_task_tells_why_and_when <- ListsNoDead,
     admin::a_replayed_task_is_due_at_once_and_counts_from_the_start <- ReplaysNothing,
+    admin::a_waiting_claim_is_woken_by_a_replay <- ReplaysNothing,
     admin::only_a_dead_task_is_replayed <- ReplaysNothing,
     admin::the_statistics_count_each_task_once <- CountsWrong,
 }
@@ -331,5 +333,6 @@ catches! { limited_bench:
 catches! { reopened:
     durable::a_task_that_was_pushed_is_there_after_a_reopening <- ForgetsAll,
     durable::what_became_of_a_task_is_kept_over_a_reopening <- ForgetsSettlements,
+    durable::a_rescheduled_task_is_due_at_its_new_time_after_a_reopening <- IgnoresReschedule,
     durable::a_task_that_was_claimed_can_be_claimed_after_a_reopening <- AcceptsLateSettlements,
 }

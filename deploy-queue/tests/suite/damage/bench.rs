@@ -129,8 +129,13 @@ impl Bench {
         put(path, files);
         let outcomes = &mut self.outcomes;
         match open(path).await {
-            Err(OpenError::Locked { .. } | OpenError::ReadOnly { .. } | OpenError::Full { .. }) => {
-                outcomes.wrong.push(format!("{what}: refused for another reason"));
+            Err(
+                error @ (OpenError::Locked { .. }
+                | OpenError::ReadOnly { .. }
+                | OpenError::Full { .. }
+                | OpenError::Storage { .. }),
+            ) => {
+                outcomes.wrong.push(format!("{what}: refused for another reason: {error:?}"));
             }
             Err(_) => {
                 outcomes.refused += 1;

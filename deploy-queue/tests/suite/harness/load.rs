@@ -100,7 +100,12 @@ impl Actor {
                 Ok(answer)
             }
             Err(error) => {
-                say(&format!("failed {call} {id} {error:?}"));
+                let error = format!("{error:?}");
+                say(&format!("failed {call} {id} {error}"));
+                // Nobody closes the store of a child while calls run.
+                if error.contains("Closed") {
+                    say(&format!("wrong {call} is told that the store was closed, not why"));
+                }
                 Err(Failed)
             }
         }
