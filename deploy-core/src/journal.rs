@@ -69,7 +69,7 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// `Storage`, `Closed`.
+    /// `Unreadable`, `Storage`, `Closed`.
     async fn read(
         &self,
         task: TaskId,
@@ -81,7 +81,7 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// `Storage`, `Closed`.
+    /// `Unreadable`, `Storage`, `Closed`.
     async fn follow(
         &self,
         task: TaskId,
@@ -238,15 +238,16 @@ pub enum JournalError {
         /// The number of the first of the events that does not go on from there.
         found: Sequence,
     },
-    /// An event says something that nobody could read from the journal again: a value that a
-    /// builder took and that is not allowed. Nothing is kept.
-    #[error("event {sequence} of task {task} says something that is not allowed")]
+    /// An event says what cannot be read from the journal. One that is appended holds a value that
+    /// a builder took and that is not allowed, and nothing is kept; one that is read was recorded
+    /// by a newer version.
+    #[error("event {sequence} of task {task} says what cannot be read from a journal")]
     Unreadable {
         /// The task.
         task: TaskId,
         /// The number of the event.
         sequence: Sequence,
-        /// What is not allowed.
+        /// What it is that is not allowed, or not known.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },

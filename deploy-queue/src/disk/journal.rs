@@ -24,14 +24,16 @@ pub(super) fn appending(
         let (task, number) = (event.task.clone(), event.sequence);
         match rows::encode_event(event) {
             Ok(row) => Ok(Row::Event { task, number, row }),
-            Err(error) => {
-                Err(JournalError::Unreadable { task, sequence: number, source: Box::new(error) })
-            }
+            Err(error) => Err(unreadable(&task, number, error)),
         }
     };
     // Before anybody's turn comes, so that nobody waits for it.
     let rows = events.iter().map(row).collect::<Result<_, _>>()?;
     Ok(move |card: Option<Card>| Ok(Some((Some(card.unwrap_or_default().after(&events)?), rows))))
+}
+
+fn unreadable(task: &TaskId, sequence: Sequence, error: serde_json::Error) -> JournalError {
+    JournalError::Unreadable { task: task.clone(), sequence, source: Box::new(error) }
 }
 
 impl DiskStore {
@@ -96,7 +98,8 @@ fn read(
             rows.extend(pending);
             let rows = rows.into_iter().filter_map(|(number, row)| Some((number, row?)));
             let event = |(number, row): (u64, Vec<u8>)| {
-                rows::decode_event(task, Sequence::new(number), &row)
+                let number = Sequence::new(number);
+                Ok((number, rows::decode_event(task, number, &row)?))
             };
             rows.map(event).collect::<Result<Vec<_>, _>>()
         })?;
@@ -106,7 +109,10 @@ fn read(
             continue;
         }
         if events.len() as u64 == count {
-            return Ok(events);
+            let event = |(number, event): (_, serde_json::Result<_>)| {
+                event.map_err(|error| unreadable(task, number, error))
+            };
+            return events.into_iter().map(event).collect();
         }
         let what = format!("the list of events of task {task}");
         return Err(shared.fail(StoreError::Corrupt { what }).into());

@@ -7,7 +7,7 @@ pub(crate) mod bench;
 
 use std::fs;
 
-use deploy_core::{Queue, TaskRecord};
+use deploy_core::{Journal, JournalError, Queue, Sequence, TaskRecord};
 use deploy_queue::OpenError;
 use deploy_testkit::samples;
 
@@ -203,6 +203,46 @@ async fn files_of_different_times_are_noticed_or_all_is_there() {
         let outcomes = bench.end("mixtures");
         assert!(outcomes.refused > 1, "{outcomes:?}");
     }
+}
+
+/// Changes a word in an event of the log, and the checksums with it, as a newer version might have
+/// written it.
+fn reword(log: &mut [u8], task: &str, number: u64, from: &str, to: &str) {
+    let find = |log: &[u8], what: &[u8]| log.windows(what.len()).position(|found| found == what);
+    assert_eq!(from.len(), to.len());
+    let word = find(log, from.as_bytes()).unwrap();
+    log[word..word + to.len()].copy_from_slice(to.as_bytes());
+    let json = (0..word).rev().find(|at| log[*at..].starts_with(b"{\"task\"")).unwrap();
+    let length = u32::from_le_bytes(log[json - 8..json - 4].try_into().unwrap()) as usize - 4;
+    let key = [b"events\0", task.as_bytes(), b"\0", &number.to_le_bytes(), b"\0"].concat();
+    let check = crc32fast::hash(&[&key, &log[json..json + length]].concat());
+    log[json - 4..json].copy_from_slice(&check.to_le_bytes());
+    let group = (0..word).step_by(64).filter(|at| log[*at..].starts_with(b"dq-group")).next_back();
+    let group = group.unwrap();
+    let body = u64::from_le_bytes(log[group + 20..group + 28].try_into().unwrap());
+    let end = group + 28 + usize::try_from(body).unwrap();
+    let check = crc32fast::hash(&[&log[16..24], &log[group + 12..end]].concat());
+    log[group + 8..group + 12].copy_from_slice(&check.to_le_bytes());
+}
+
+#[tokio::test]
+async fn an_event_of_a_newer_version_is_no_damage_and_stops_nobody() {
+    let (_, mut killed) = images().await;
+    reword(killed.get_mut("store.log").unwrap(), "journal", 1, "\"accepted\"", "\"accelted\"");
+    let directory = scratch();
+    put(directory.path(), &killed);
+    let store = open(directory.path()).await.unwrap();
+    let read =
+        async |after| store.read(samples::task_id("journal"), Sequence::new(after), 10).await;
+    for _ in 0..2 {
+        let Err(JournalError::Unreadable { sequence, source, .. }) = read(0).await else {
+            panic!("{:?}", read(0).await);
+        };
+        assert_eq!(sequence, Sequence::new(1));
+        assert!(source.to_string().contains("accelted"), "{source}");
+        assert_eq!(read(1).await.unwrap().len(), 7, "the others are read");
+    }
+    store.push(TaskRecord::new(samples::task_id("new"), "work", *b"")).await.unwrap();
 }
 
 /// An older store by itself looks whole: that it is not, only what is expected tells.
