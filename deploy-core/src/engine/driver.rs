@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::book::Book;
 use super::decide::{Here, Next, decide};
 use super::line::{self, LOOK_AGAIN, Line};
-use super::node::Parts;
+use super::parts::Parts;
 use super::progress::Progress;
 use crate::cancel::CancelToken;
 use crate::context::Context;

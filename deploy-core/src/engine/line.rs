@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::node::{Parts, Role};
+use super::parts::{Parts, Role};
 use crate::event::Fact;
 use crate::journal::{JournalError, JournalQuery};
 use crate::model::{DeploymentId, TaskId};
