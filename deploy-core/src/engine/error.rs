@@ -29,7 +29,7 @@ pub enum NodeError {
         id: TaskId,
     },
     /// What was asked makes no sense for the task as it is.
-    #[error("cannot {verb} {id} while it is {}{}", .phase.as_str(), behind_colon(.reason.as_ref()))]
+    #[error("cannot {verb} {id} while it is {phase}{}", behind_colon(.reason.as_ref()))]
     NotNow {
         /// The id.
         id: TaskId,

@@ -60,7 +60,7 @@ impl Line {
 
     /// Their ids.
     pub(super) fn ids(&self) -> Vec<DeploymentId> {
-        self.0.iter().filter_map(|other| DeploymentId::new(other.task.as_str()).ok()).collect()
+        self.0.iter().filter_map(|other| DeploymentId::try_from(&other.task).ok()).collect()
     }
 }
 

@@ -75,7 +75,7 @@ impl Handlers {
 
     async fn state(&self, path: &str) -> Result<Response<Body>, Box<Problem>> {
         let id = task_of(path)?;
-        let state = self.node.status(&id).await;
+        let state = self.node.state(&id).await;
         let state = state.map_err(|error| node_error(&error))?;
         Ok(json(StatusCode::OK, &state))
     }
@@ -96,7 +96,7 @@ impl Handlers {
                 })?)
             }
         };
-        let known = self.node.status(&id).await;
+        let known = self.node.state(&id).await;
         let known = known.map_err(|error| node_error(&error))?;
         // Such events were seen in another journal, and the rest of theirs never comes.
         if after > known.last {
