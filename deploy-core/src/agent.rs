@@ -35,7 +35,8 @@ impl AgentNode {
     ///
     /// # Errors
     ///
-    /// `Invalid` with all faults at once, `Conflict` when the id is taken by another task, `Busy`, `ShuttingDown`, `Storage`.
+    /// `Invalid` with all faults at once, `Conflict` when the id is taken by another task, `Busy`,
+    /// `ShuttingDown`, `Storage`.
     ///
     /// Cancel safety: when the future is dropped it is open whether the task was taken; give it
     /// again.
@@ -50,12 +51,12 @@ impl AgentNode {
     /// # Errors
     ///
     /// `Unknown`, `Storage`.
-    pub async fn status(&self, id: &TaskId) -> Result<TaskState, NodeError> {
+    pub async fn state(&self, id: &TaskId) -> Result<TaskState, NodeError> {
         self.engine.state(id).await
     }
 
     /// The events of a task after a number, those that are recorded and those to come, up to its
-    /// end.
+    /// end. A task that is not there is waited for.
     #[must_use]
     pub fn events(&self, id: &TaskId, after: Sequence) -> EventStream {
         self.engine.events(id, after)
@@ -76,8 +77,8 @@ impl AgentNode {
     /// # Errors
     ///
     /// `Unknown`, `Storage`.
-    pub async fn cancel(&self, id: &TaskId, reason: &str) -> Result<(), NodeError> {
-        self.engine.cancel(id, Actor::from(reason)).await
+    pub async fn cancel(&self, id: &TaskId, by: impl Into<Actor> + Send) -> Result<(), NodeError> {
+        self.engine.cancel(id, by.into()).await
     }
 
     /// Shuts down: nothing new is taken; what runs is waited for as long as the builder's `drain`

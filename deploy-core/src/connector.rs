@@ -116,6 +116,13 @@ impl Connector for SchemeConnector {
 ///
 /// Dropping the future of `run` kills the command's process group without grace, as far as the
 /// connection still reaches.
+#[cfg_attr(
+    not(any(test, feature = "mock")),
+    diagnostic::on_unimplemented(
+        message = "`{Self}` does not run commands on a host",
+        note = "use the sessions of `LocalConnector`, or implement `deploy_core::Session`"
+    )
+)]
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Session: fmt::Debug + Send + Sync + 'static {

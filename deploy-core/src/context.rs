@@ -95,4 +95,12 @@ impl Context {
     pub fn remaining(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
+
+    /// Waits until the deadline has passed; for ever without one. Cancel safety: safe.
+    pub async fn deadline_passed(&self) {
+        match self.deadline {
+            Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+            None => std::future::pending().await,
+        }
+    }
 }

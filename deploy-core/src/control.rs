@@ -43,7 +43,7 @@ use crate::task::{DeploymentTask, TaskRecord};
 ///     .await?;
 /// let deployment = node.submit(request).await?;
 /// let report = deployment.wait().await?;
-/// println!("{}: {}", report.deployment, report.outcome);
+/// println!("{report}");
 /// node.shutdown().await;
 /// # Ok(()) }
 /// ```
@@ -66,7 +66,8 @@ impl ControlNode {
     /// # Errors
     ///
     /// `Invalid` with all faults at once when a field was set to what a document may not say, or the
-    /// time in which it may begin is over; `Conflict` when the id is taken by another request, `Busy`, `ShuttingDown`, `Storage`.
+    /// time in which it may begin is over; `Conflict` when the id is taken by another request, `Busy`,
+    /// `ShuttingDown`, `Storage`.
     ///
     /// Cancel safety: when the future is dropped it is open whether the request was taken; submit it
     /// again with the same id.
@@ -117,6 +118,10 @@ impl ControlNode {
     /// Shuts down, in this order: nothing new is taken; no further host is started; what runs is
     /// waited for as long as the builder's `drain` says; what is left is let go and handed back to
     /// the queue, for the next process to go on with. Agents go on by themselves in the meantime.
+    ///
+    /// The node still answers for its deployments, and so keeps its queue and its journal open. Whoever
+    /// opens the same store again in this process closes it first, or drops the node and all handles and
+    /// event streams that came from it.
     ///
     /// Cancel safety: when the future is dropped the shutdown goes on without its end being awaited.
     pub async fn shutdown(&self) {

@@ -37,10 +37,10 @@ impl Sequence {
         self.0
     }
 
-    /// The number after `count` more events.
+    /// The number after `count` more events; the largest one where there is none.
     #[must_use]
     pub const fn plus(self, count: u64) -> Self {
-        Self(self.0 + count)
+        Self(self.0.saturating_add(count))
     }
 }
 

@@ -21,6 +21,8 @@ mod window;
 mod zone;
 
 pub(crate) use answers::Answers;
+#[cfg(feature = "mock")]
+pub use approval::MockApprovalStore;
 pub use approval::{
     Approval, ApprovalError, ApprovalStore, ApprovalSubject, MemoryApprovals, Verdict,
 };

@@ -85,7 +85,8 @@ impl Inventory {
     /// # Errors
     ///
     /// [`InventoryError`] when the file cannot be read, is of no known format, or not an inventory.
-    pub fn load(path: &Path) -> Result<Self, InventoryError> {
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, InventoryError> {
+        let path = path.as_ref();
         let of = |path: &Path| path.display().to_string();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let format = Format::of_file(name)

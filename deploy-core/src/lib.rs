@@ -64,6 +64,7 @@
 //! | [`Queue`], [`Journal`] | tasks and facts are kept | `MemoryQueue`, `MemoryJournal`, `DiskStore` (deploy-queue) |
 //! | [`Prober`] | a monitoring address answers | `HttpProber` (deploy-http) |
 //! | [`Gate`] | a deployment may start now | `FreezeWindows`, [`Approvals`](gate::Approvals), [`FnGate`] |
+//! | [`ApprovalStore`](gate::ApprovalStore) | approvals are kept | [`FileApprovals`](gate::FileApprovals), [`MemoryApprovals`](gate::MemoryApprovals) |
 //! | [`Observer`] | an event happened | [`TracingObserver`], [`FnObserver`] |
 //! | [`Clock`] | what time it is | [`SystemClock`], `VirtualClock` (deploy-testkit) |
 //! | [`Task`] | a unit of queued work | [`DeploymentTask`], [`ReleaseTask`](model::ReleaseTask) |

@@ -15,7 +15,7 @@
 pub use crate::clock::MockClock;
 pub use crate::connector::{MockConnector, MockSession};
 pub use crate::executor::MockExecutor;
-pub use crate::gate::MockGate;
+pub use crate::gate::{MockApprovalStore, MockGate};
 pub use crate::journal::MockJournal;
 pub use crate::observer::MockObserver;
 pub use crate::parser::MockParser;

@@ -41,7 +41,7 @@ pub enum Step {
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: &[Self] = &[
         Self::Connect,
         Self::Lock,
         Self::Transfer,

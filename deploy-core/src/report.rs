@@ -1,13 +1,15 @@
 //! How a deployment ended, for people and programs.
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::model::{DeploymentId, HostName, HostResult, Outcome, PackageDigests, Timestamp};
 use crate::state::TaskState;
 
 /// How a deployment ended: its one terminal state, and a result with a reason for every host.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DeploymentReport {
     /// The deployment.
@@ -15,10 +17,10 @@ pub struct DeploymentReport {
     /// Its terminal state.
     pub outcome: Outcome,
     /// Why it is not a success.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// The package, where it was verified.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<PackageDigests>,
     /// The results, one a host, in the order of the rollout.
     pub hosts: Vec<HostResult>,
@@ -53,5 +55,12 @@ impl DeploymentReport {
     #[must_use]
     pub fn succeeded(&self) -> bool {
         self.outcome == Outcome::Succeeded
+    }
+}
+
+/// The deployment, how it ended and why, on one line; how its hosts did stands in `hosts`.
+impl fmt::Display for DeploymentReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.deployment, self.outcome.because(self.failure.as_ref()))
     }
 }

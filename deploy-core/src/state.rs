@@ -186,10 +186,7 @@ impl TaskState {
                 self.package = Some(*package);
                 self.hold = self.hold.take().filter(|_| self.paused.is_some());
             }
-            Fact::InLine { behind, position } => {
-                let reason = format!("in line behind {behind}, place {position}");
-                self.hold = Some(Hold::new(reason, None));
-            }
+            Fact::InLine { .. } => self.hold = Some(Hold::new(event.fact.to_string(), None)),
             Fact::Waiting { until } => self.hold = Some(Hold::new(None, Some(*until))),
             Fact::Held { reason, until } => {
                 self.hold = Some(Hold::new(reason.clone(), Some(*until)));

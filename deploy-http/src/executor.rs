@@ -2,8 +2,8 @@
 
 mod agent;
 mod builder;
+mod errand;
 mod feed;
-mod session;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use self::agent::Agent;
 pub use self::builder::HttpExecutorBuilder;
-use self::session::{Session, stopped};
+use self::errand::{Errand, stopped};
 use crate::transport::Transport;
 
 /// Carries out release tasks through agents: gives the task, follows its events, builds the report.
@@ -52,11 +52,17 @@ pub struct HttpExecutor {
 #[derive(Debug)]
 struct Inner {
     transport: Transport,
-    /// The `Authorization` header for each agent.
-    tokens: BTreeMap<Endpoint, HeaderValue>,
+    agents: BTreeMap<Endpoint, KnownAgent>,
     patience: Patience,
-    /// How many tasks are followed at each agent.
-    places: BTreeMap<Endpoint, Semaphore>,
+}
+
+/// An agent that may be contacted.
+#[derive(Debug)]
+struct KnownAgent {
+    /// The `Authorization` header for it.
+    authorization: HeaderValue,
+    /// The places for tasks that are followed there.
+    places: Semaphore,
 }
 
 /// How many tasks are followed at one agent at once; others wait for their turn. An agent serves 64
@@ -83,7 +89,7 @@ impl HttpExecutor {
 
 impl fmt::Debug for HttpExecutor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let agents: Vec<_> = self.inner.tokens.keys().collect();
+        let agents: Vec<_> = self.inner.agents.keys().collect();
         f.debug_struct("HttpExecutor").field("agents", &agents).finish_non_exhaustive()
     }
 }
@@ -99,24 +105,21 @@ impl Executor for HttpExecutor {
         if task.hosts.iter().any(|host| host.endpoint != endpoint) {
             return Err(rejected("its hosts have different endpoints"));
         }
-        let Some(token) = self.inner.tokens.get(&endpoint) else {
+        let Some(known) = self.inner.agents.get(&endpoint) else {
             return Err(rejected(&format!("no token is configured for {endpoint}")));
         };
         let client = self.inner.transport.client(endpoint.url());
         let client = client.map_err(|reason| rejected(&format!("{endpoint}: {reason}")))?;
-        let agent =
-            Agent::new(client.clone(), &endpoint, token.clone(), &task, self.inner.patience)
-                .map_err(|_| rejected("it cannot be written as JSON"))?;
-        let Some(places) = self.inner.places.get(&endpoint) else {
-            return Err(rejected(&format!("no place is left for {endpoint}")));
-        };
+        let (authorization, patience) = (known.authorization.clone(), self.inner.patience);
+        let agent = Agent::new(client.clone(), &endpoint, authorization, &task, patience)
+            .map_err(|_| rejected("it cannot be written as JSON"))?;
         let _place = tokio::select! {
             biased;
             _ = stopped(&cx), if cx.attempt == 1 => return Err(ExecuteError::Cancelled),
             // The semaphore is never closed.
-            place = places.acquire() => place,
+            place = known.places.acquire() => place,
         };
-        let done = Session::new(&cx, &task, agent, self.inner.patience).run().await;
+        let done = Errand::new(&cx, &task, agent, patience).run().await;
         done.map_err(|error| match error {
             ExecuteError::Rejected { reason } => rejected(&format!("{endpoint}: {reason}")),
             error => error,

@@ -108,9 +108,7 @@ impl HttpProber {
         }
         Ok(ProbeAnswer::new(status, body))
     }
-}
 
-impl HttpProber {
     /// Makes a connection, to an address that the policy has seen, and ends it.
     async fn connect(&self, url: &Url) -> Result<ProbeAnswer, ProbeError> {
         let addresses = self.transport.addresses(url).await.map_err(|error| match error {

@@ -85,17 +85,11 @@ impl Verifier for HttpVerifier {
         cx: Context,
         source: PackageSource,
     ) -> Result<VerifiedPackage, VerifyError> {
-        let deadline = async {
-            match cx.deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-                None => std::future::pending().await,
-            }
-        };
         let url = source.url.to_string();
         tokio::select! {
             biased;
             () = cx.cancel.cancelled() => Err(VerifyError::Cancelled),
-            () = deadline => Err(VerifyError::TimedOut { url }),
+            () = cx.deadline_passed() => Err(VerifyError::TimedOut { url }),
             result = self.inner.verify(source) => result,
         }
     }

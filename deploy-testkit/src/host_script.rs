@@ -12,7 +12,7 @@ use deploy_core::{Failure, FailureCode, Step};
 /// use deploy_testkit::HostScript;
 /// use std::time::Duration;
 ///
-/// let slow = HostScript::succeed().after(Duration::from_secs(5)).with_steps(&Step::ALL);
+/// let slow = HostScript::succeed().after(Duration::from_secs(5)).with_steps(Step::ALL);
 /// let broken = HostScript::fail(FailureCode::HookFailed);
 /// let stuck = HostScript::hang();
 /// ```

@@ -69,7 +69,7 @@ pub fn request(package: PackageSource) -> DeploymentRequest {
 /// The first event of a task: its acceptance.
 #[must_use]
 pub fn accepted(task: &TaskId, at: Timestamp, request: DeploymentRequest) -> Event {
-    let deployment = DeploymentId::new(task.as_str()).expect(VALID);
+    let deployment = DeploymentId::try_from(task).expect(VALID);
     let request = Box::new(request);
     Event::new(task.clone(), Sequence::new(1), at, Fact::Accepted { deployment, request })
 }

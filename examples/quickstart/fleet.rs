@@ -78,7 +78,7 @@ impl Fleet {
 
     /// The inventory of the control node.
     pub(crate) fn inventory(&self) -> Result<Inventory, AnyError> {
-        Ok(Inventory::load(&self.directory.join("inventory.toml"))?)
+        Ok(Inventory::load(self.directory.join("inventory.toml"))?)
     }
 
     /// The port on which the service listens, on each host's own address.

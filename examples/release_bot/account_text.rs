@@ -17,7 +17,7 @@ pub(crate) fn line(account: &Account) -> String {
     let mut line = format!("{}  {}/{}  ", summary.task, summary.business, summary.project);
     match account.outcome() {
         Some(outcome) => line.push_str(&outcome.as_str().replace('_', " ")),
-        None => line.push_str(summary.phase.as_str()),
+        None => line.push_str(&summary.phase.to_string()),
     }
     if let Some(until) = account.until {
         let _ = write!(line, " until {}", show::time(until));

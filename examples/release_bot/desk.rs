@@ -65,7 +65,7 @@ async fn one(node: &ControlNode, id: &DeploymentId) -> Result<Answer, NodeError>
 async fn list(node: &ControlNode, query: JournalQuery) -> Result<Answer, NodeError> {
     let mut accounts = Vec::new();
     for summary in node.history(query).await? {
-        if let Ok(id) = DeploymentId::new(summary.task.as_str()) {
+        if let Ok(id) = DeploymentId::try_from(&summary.task) {
             accounts.push(Account::read(node, &id).await?);
         }
     }

@@ -58,7 +58,8 @@ impl Deployment {
     /// Its events after a number, those that are recorded and those to come, up to its end. Begin
     /// with [`Sequence::START`]; go on after a break with the number of the last event seen. What is
     /// recorded comes again after a restart: whoever acts on events looks at [`state`](Self::state)
-    /// first, which says whether it still stands as the event has it.
+    /// first, which says whether it still stands as the event has it. A deployment that is not there
+    /// is waited for, whereas `state` says so.
     #[must_use]
     pub fn events(&self, after: Sequence) -> EventStream {
         self.engine.events(&self.task, after)
@@ -104,8 +105,9 @@ impl Deployment {
         self.engine.intervene(&self.task, &Wish::Pause, by.into()).await
     }
 
-    /// Lets it go on after a pause; changes nothing when it is at work. Where it had paused by itself, because its failure budget was
-    /// passed, the hosts that failed so far count no more, and stay failed.
+    /// Lets it go on after a pause; changes nothing when it is at work. Where it had paused by itself,
+    /// because its failure budget was passed, the hosts that failed so far count no more, and stay
+    /// failed.
     ///
     /// # Errors
     ///

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::error::NodeError;
 use super::fence::Fences;
-use super::node::{Engine, EngineConfig, NodeError, Parts, Role};
+use super::node::Engine;
+use super::parts::{EngineConfig, Parts, Role};
 use super::room::Room;
 use crate::clock::{Clock, SystemClock};
 use crate::executor::Executor;
@@ -121,7 +123,7 @@ impl NodeParts {
             journal,
             clock: self.clock,
             gates: self.gates,
-            observers: self.observers,
+            observer: Arc::new(self.observers),
             fences: Fences::default(),
         };
         let engine = Engine::start(parts).await;

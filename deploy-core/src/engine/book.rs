@@ -43,7 +43,7 @@ impl Book {
         &self.state
     }
 
-    /// Reads what others have recorded: a request to cancel.
+    /// Reads what others have recorded.
     pub(super) async fn catch_up(&mut self) -> Result<(), JournalError> {
         loop {
             let task = self.state.task.clone();

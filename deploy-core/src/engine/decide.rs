@@ -1,7 +1,7 @@
 //! What to do next for a task: pure, from its state and the time.
 
 mod budget;
-mod ending;
+pub(super) mod ending;
 mod look;
 mod rollback;
 mod rollout;
@@ -89,7 +89,7 @@ pub(super) fn decide(state: &TaskState, now: Timestamp, here: &Here) -> Next {
         && !state.began
         && let Some(failure) = request.too_late(now)
     {
-        return ending::too_late(state, failure);
+        return Next::Finish(ending::fail(state, failure));
     }
     if state.hosts.is_empty() {
         return Next::Resolve;
@@ -120,7 +120,7 @@ fn at_deadline(state: &TaskState, now: Timestamp) -> Option<Next> {
             let late = now >= stopped.at.plus(OVERDUE) && state.in_flight().len() > 0;
             let goes_back = rollback::wanted(state).is_some();
             late.then(|| match goes_back {
-                true => Next::Record(ending::unknown(state)),
+                true => Next::Record(ending::unheard(state)),
                 false => ending::abandon(state),
             })
         }

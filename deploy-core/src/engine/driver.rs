@@ -13,18 +13,18 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::book::Book;
-use super::decide::{Here, Next, decide};
+use super::decide::{Here, Next, decide, ending};
 use super::line::{self, LOOK_AGAIN, Line};
-use super::node::Parts;
+use super::parts::Parts;
 use super::progress::Progress;
 use crate::cancel::CancelToken;
 use crate::context::Context;
-use crate::event::{Event, Fact};
+use crate::event::Fact;
 use crate::executor::ExecuteError;
 use crate::failure::{Failure, FailureCode};
 use crate::journal::JournalError;
-use crate::model::{HostResult, HostStatus, Outcome, ReleaseReport, TaskId, Timestamp};
-use crate::state::{Hold, HostState};
+use crate::model::{ReleaseReport, TaskId, Timestamp};
+use crate::state::{Hold, Phase};
 
 /// What came of driving a task.
 #[derive(Debug)]
@@ -149,7 +149,7 @@ impl Driver {
             }
             Next::AskGates => match self.stand_in_line().await? {
                 Some(driven) => return Ok(Some(driven)),
-                None => return self.ask_gates().await,
+                None => return self.begin().await,
             },
             Next::Record(facts) | Next::Finish(facts) => {
                 self.book.record_decision(facts).await?;
@@ -188,10 +188,10 @@ impl Driver {
         let Some(fact) = line.fact().filter(|_| line.is_closed()) else {
             return Ok(None);
         };
-        let mut after = state.clone();
-        let event = Event::new(state.task.clone(), state.last, state.updated_at, fact.clone());
-        after.apply(&event);
-        if after != *state && !self.book.record_decision(vec![fact]).await? {
+        let reason = fact.to_string();
+        let waits = |hold: &Hold| hold.reason.as_ref() == Some(&reason);
+        let known = state.phase == Phase::InLine && state.hold.as_ref().is_some_and(waits);
+        if !known && !self.book.record_decision(vec![fact]).await? {
             return Ok(None);
         }
         let again = self.parts.clock.now().plus(LOOK_AGAIN);
@@ -262,35 +262,12 @@ impl Driver {
     async fn give_up(&mut self) -> Result<Driven, JournalError> {
         let message = "given up: none of its attempts came to an end".to_owned();
         let failure = Failure::new(FailureCode::Internal, message);
-        let mut facts = self.unknown(&failure);
-        facts.extend(self.not_started());
-        facts.push(Fact::Finished { outcome: Outcome::Failed, failure: Some(failure) });
+        let facts = ending::fail(self.book.state(), failure);
         self.book.record(facts).await?;
         Ok(Driven::Finished)
     }
 
-    fn unknown(&self, failure: &Failure) -> Vec<Fact> {
-        let result = |host: &HostState| {
-            let host = host.target.host.clone();
-            let result = HostResult::failed(host, HostStatus::Unknown, failure.clone());
-            Fact::HostFinished { result }
-        };
-        self.book.state().in_flight().map(result).collect()
-    }
-
-    fn not_started(&self) -> Vec<Fact> {
-        let state = self.book.state();
-        let open = state.hosts.iter().filter(|h| h.result.is_none() && h.dispatch.is_none());
-        let result = |host: &HostState| {
-            let host = host.target.host.clone();
-            let failure =
-                Failure::new(FailureCode::RolloutStopped, "the deployment ended before its turn");
-            Fact::HostFinished { result: HostResult::failed(host, HostStatus::NotStarted, failure) }
-        };
-        open.map(result).collect()
-    }
-
     fn context(&self, task: TaskId) -> Context {
-        Context::new(task).with_cancel(CancelToken::new()).with_attempt(self.attempt)
+        Context::new(task).with_attempt(self.attempt)
     }
 }

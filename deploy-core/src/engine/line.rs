@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::node::{Parts, Role};
+use super::parts::{Parts, Role};
 use crate::event::Fact;
 use crate::journal::{JournalError, JournalQuery};
 use crate::model::{DeploymentId, TaskId};
@@ -60,7 +60,7 @@ impl Line {
 
     /// Their ids.
     pub(super) fn ids(&self) -> Vec<DeploymentId> {
-        self.0.iter().filter_map(|other| DeploymentId::new(other.task.as_str()).ok()).collect()
+        self.0.iter().filter_map(|other| DeploymentId::try_from(&other.task).ok()).collect()
     }
 }
 

@@ -1,93 +1,30 @@
 //! What both nodes are made of: accepting tasks, answering for them, and stopping.
 
-use std::error::Error;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
+
+use serde::Serialize;
 
 use super::active::Active;
 use super::book::Book;
 use super::decide::{Here, Next, decide};
-use super::fence::Fences;
+use super::error::NodeError;
 use super::line::{self, Line};
-use super::room::Room;
+use super::parts::Parts;
+use super::recover::recover;
 use super::stream::EventStream;
-use super::verbs::{self, Verb, Wish};
+use super::verbs::{self, Wish};
 use super::workers::Workers;
 use crate::cancel::CancelToken;
-use crate::clock::Clock;
-use crate::document::{Decode, Fault, Faults};
+use crate::document::{Decode, Fault};
 use crate::event::{Event, Fact, Sequence};
-use crate::executor::Executor;
-use crate::failure::{Failure, Retry};
-use crate::gate::Gate;
-use crate::journal::{Journal, JournalError, JournalQuery};
-use crate::model::{Actor, DeploymentId, ReleaseTask, TaskId, Timestamp};
-use crate::observer::{NullObserver, Observer};
+use crate::journal::{JournalError, JournalQuery};
+use crate::model::{Actor, DeploymentId, TaskId, Timestamp};
 use crate::parser::{Format, ParseError};
-use crate::plan::Drift;
-use crate::queue::{Pushed, Queue, QueueError};
-use crate::resolver::AgentResolver;
-use crate::retention::Retention;
+use crate::queue::{Pushed, QueueError};
 use crate::state::{Phase, Subject, TaskState};
 use crate::summary::TaskSummary;
-use crate::task::{DeploymentTask, TaskRecord};
-use crate::verifier::Verifier;
-use serde::Serialize;
-
-/// The parts that a host application gives a node.
-#[derive(Debug)]
-pub(crate) struct Parts {
-    pub(crate) role: Role,
-    pub(crate) config: EngineConfig,
-    pub(crate) resolver: Arc<dyn AgentResolver>,
-    /// Required on a control node; an agent's executor fetches the packages there.
-    pub(crate) verifier: Option<Arc<dyn Verifier>>,
-    pub(crate) executor: Arc<dyn Executor>,
-    pub(crate) queue: Arc<dyn Queue>,
-    pub(crate) journal: Arc<dyn Journal>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) gates: Vec<Arc<dyn Gate>>,
-    pub(crate) observers: Vec<Arc<dyn Observer>>,
-    pub(crate) fences: Fences,
-    pub(crate) room: Room,
-}
-
-/// Which of the two nodes it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    Control,
-    Agent,
-}
-
-impl Role {
-    /// The kind of the tasks that the node works on.
-    pub(crate) fn kind(self) -> &'static str {
-        match self {
-            Self::Control => DeploymentTask::KIND,
-            Self::Agent => ReleaseTask::KIND,
-        }
-    }
-}
-
-/// The figures of a node.
-#[derive(Clone, Debug)]
-pub(crate) struct EngineConfig {
-    /// The name of the node, for leases and locks.
-    pub(crate) name: String,
-    /// How many tasks are worked on at once.
-    pub(crate) workers: usize,
-    /// How long a lease lasts when it is not renewed.
-    pub(crate) lease: Duration,
-    /// How often a task is attempted.
-    pub(crate) max_attempts: u32,
-    /// How long a shutdown waits for what runs.
-    pub(crate) drain: Duration,
-    /// How long finished tasks stay in the journal.
-    pub(crate) retention: Retention,
-    /// How many hosts are done at once, over all tasks.
-    pub(crate) max_hosts: Option<usize>,
-}
+use crate::task::TaskRecord;
 
 /// What `accept` did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,109 +33,6 @@ pub enum Accepted {
     New,
     /// The same task was accepted before.
     Known,
-}
-
-/// Why a node did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NodeError {
-    /// The id is taken by a task with another content.
-    #[error("the id {id} is taken by a task with another content")]
-    Conflict {
-        /// The id.
-        id: TaskId,
-    },
-    /// There is no task of this id.
-    #[error("no task {id} is known")]
-    Unknown {
-        /// The id.
-        id: TaskId,
-    },
-    /// What was asked makes no sense for the task as it is.
-    #[error("cannot {verb} {id} while it is {}{}", .phase.as_str(), behind_colon(.reason.as_ref()))]
-    NotNow {
-        /// The id.
-        id: TaskId,
-        /// What was asked.
-        verb: Verb,
-        /// How far the task has come.
-        phase: Phase,
-        /// Why it makes no sense, in words; none where the phase says it.
-        reason: Option<String>,
-    },
-    /// The request or the task is not one.
-    #[error("{0}")]
-    Invalid(Faults),
-    /// The hosts or the package of a request to plan cannot be had.
-    #[error("no plan can be made: {failure}")]
-    Unplannable {
-        /// Why.
-        failure: Box<Failure>,
-    },
-    /// The world is not any more as it was when the plan was made.
-    #[error("the plan does not hold any more: {}", in_words(.drifts))]
-    Drifted {
-        /// What has changed, all of it.
-        drifts: Vec<Drift>,
-    },
-    /// The node has as much work as it can hold.
-    #[error("the node has as much work as it can hold")]
-    Busy {
-        /// When to try again.
-        retry_after: Duration,
-    },
-    /// The node shuts down and takes nothing new.
-    #[error("the node shuts down")]
-    ShuttingDown,
-    /// The queue or the journal failed.
-    #[error("the node's store failed")]
-    Storage {
-        /// What failed.
-        #[source]
-        source: Box<dyn Error + Send + Sync>,
-    },
-}
-
-impl NodeError {
-    /// Whether the same call is worth making again.
-    #[must_use]
-    pub fn retry(&self) -> Retry {
-        match self {
-            Self::Conflict { .. }
-            | Self::Unknown { .. }
-            | Self::NotNow { .. }
-            | Self::Invalid(_)
-            | Self::Drifted { .. } => Retry::Never,
-            Self::Unplannable { failure } => failure.retry,
-            Self::Busy { retry_after } => Retry::After(*retry_after),
-            Self::ShuttingDown => Retry::After(Duration::from_secs(5)),
-            Self::Storage { .. } => Retry::Never,
-        }
-    }
-}
-
-fn behind_colon(reason: Option<&String>) -> String {
-    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
-}
-
-fn in_words(drifts: &[Drift]) -> String {
-    drifts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
-impl From<JournalError> for NodeError {
-    fn from(error: JournalError) -> Self {
-        Self::Storage { source: Box::new(error) }
-    }
-}
-
-impl From<QueueError> for NodeError {
-    fn from(error: QueueError) -> Self {
-        match error {
-            QueueError::Conflict { id } => Self::Conflict { id },
-            QueueError::Full { .. } => Self::Busy { retry_after: Duration::from_secs(1) },
-            error => Self::Storage { source: Box::new(error) },
-        }
-    }
 }
 
 /// How many tasks can be accepted at once without waiting for each other, about.
@@ -252,7 +86,7 @@ impl Engine {
         match self.parts.journal.append(events.clone()).await {
             Ok(()) => {
                 // Before a worker can have it, so that this comes first.
-                events.iter().for_each(|event| self.parts.observers.observe(event));
+                events.iter().for_each(|event| self.parts.observer.observe(event));
                 let busy = record.exclusive_key.as_ref().is_some_and(|k| self.active.has_key(k));
                 match self.parts.queue.push(record.with_due(now)).await {
                     Ok(Pushed::New | Pushed::Known) => {
@@ -290,7 +124,8 @@ impl Engine {
     /// it has gone on already. It is accepted in any case.
     async fn record_line(&self, id: &TaskId, accepted: Sequence) {
         let record = async {
-            let Some(mut book) = self.open(id).await?.filter(|b| b.state().last == accepted) else {
+            let Some(mut book) = self.parts.book(id).await?.filter(|b| b.state().last == accepted)
+            else {
                 return Ok(());
             };
             let line = Line::before(&self.parts, book.state()).await?;
@@ -321,16 +156,10 @@ impl Engine {
 
     /// The state of a task.
     pub(crate) async fn state(&self, id: &TaskId) -> Result<TaskState, NodeError> {
-        match self.open(id).await? {
+        match self.parts.book(id).await? {
             Some(book) => Ok(book.state().clone()),
             None => Err(NodeError::Unknown { id: id.clone() }),
         }
-    }
-
-    async fn open(&self, id: &TaskId) -> Result<Option<Book>, JournalError> {
-        let observers = Arc::new(self.parts.observers.clone());
-        let (journal, clock) = (Arc::clone(&self.parts.journal), Arc::clone(&self.parts.clock));
-        Book::open(journal, clock, observers, id).await
     }
 
     /// The events of a task after a number, up to its end.
@@ -346,7 +175,7 @@ impl Engine {
     /// Records that a task is to be cancelled. When nothing is being done for it, it ends here and
     /// now, wherever it waits; otherwise its driver is told.
     pub(crate) async fn cancel(&self, id: &TaskId, by: Actor) -> Result<(), NodeError> {
-        let Some(mut book) = self.open(id).await? else {
+        let Some(mut book) = self.parts.book(id).await? else {
             return Err(NodeError::Unknown { id: id.clone() });
         };
         if book.state().cancel.is_none() {
@@ -377,7 +206,7 @@ impl Engine {
         wish: &Wish,
         by: Actor,
     ) -> Result<(), NodeError> {
-        let Some(mut book) = self.open(id).await? else {
+        let Some(mut book) = self.parts.book(id).await? else {
             return Err(NodeError::Unknown { id: id.clone() });
         };
         let by = by.cleaned();
@@ -442,56 +271,6 @@ pub(crate) fn check<T: Serialize + Decode>(value: &T) -> Result<(), NodeError> {
             let fault = Fault::new("", error.to_string(), "a document of ordinary size");
             Err(NodeError::Invalid(fault.into()))
         }
-    }
-}
-
-/// Puts every unfinished task of the journal into the queue, in the order in which they were
-/// accepted; those that are there stay as they are.
-async fn recover(parts: &Parts) -> Result<(), NodeError> {
-    let mut query = JournalQuery::new().with_finished(false);
-    let mut unfinished = Vec::new();
-    loop {
-        let page = parts.journal.list(query.clone()).await?;
-        let Some(last) = page.last() else { break };
-        query = query.with_after(last.task.clone());
-        unfinished.extend(page);
-    }
-    for TaskSummary { task, accepted_at, began, .. } in unfinished.into_iter().rev() {
-        let first = parts.journal.read(task.clone(), Sequence::START, 1).await?;
-        let state = first.first().and_then(TaskState::of);
-        if began && parts.room.is_limited() {
-            take_places(parts, &task).await?;
-        }
-        let record = state.and_then(|state| record_of(parts.role, &state.subject));
-        let Some(record) = record else { continue };
-        match parts.queue.push(record.with_due(accepted_at)).await {
-            // A task of the same id is there: it is this one.
-            Ok(_) | Err(QueueError::Conflict { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-/// Takes the places of the hosts that are being done for a task, before anybody else can have them.
-async fn take_places(parts: &Parts, task: &TaskId) -> Result<(), JournalError> {
-    let (journal, clock) = (Arc::clone(&parts.journal), Arc::clone(&parts.clock));
-    if let Some(book) = Book::open(journal, clock, Arc::new(NullObserver), task).await? {
-        let hosts: Vec<_> = book.state().in_flight().map(|h| h.target.host.clone()).collect();
-        parts.room.take(task, &hosts);
-    }
-    Ok(())
-}
-
-/// The queued form of a task; `None` when it belongs to the other kind of node.
-fn record_of(role: Role, subject: &Subject) -> Option<TaskRecord> {
-    match (role, subject) {
-        (Role::Control, Subject::Deployment { id, .. }) => {
-            let key = exclusive_key(subject);
-            Some(TaskRecord::of(&DeploymentTask::new(id.clone(), key)))
-        }
-        (Role::Agent, Subject::Release { task }) => Some(TaskRecord::of(&**task)),
-        _ => None,
     }
 }
 

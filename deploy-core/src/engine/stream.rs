@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::node::NodeError;
+use super::error::NodeError;
 use crate::event::{Event, Fact, Sequence};
 use crate::journal::Journal;
 use crate::model::TaskId;

@@ -8,9 +8,8 @@ use tokio::sync::{Mutex, Notify};
 use tokio::task::{JoinError, JoinSet};
 
 use super::active::Active;
-use super::book::Book;
 use super::driver::{Driven, Driver, Leash};
-use super::node::Parts;
+use super::parts::Parts;
 use crate::cancel::CancelToken;
 use crate::event::Sequence;
 use crate::failure::{Failure, FailureCode};
@@ -171,7 +170,7 @@ impl Worker {
     async fn panicked(&self, claim: &Claim, error: &JoinError) -> Settlement {
         let failure = Failure::of(FailureCode::Internal, error);
         let parts = Arc::clone(&self.parts);
-        let book = open_book(&parts, &claim.task.id).await;
+        let book = parts.book(&claim.task.id).await;
         let recorded = match book {
             Ok(Some(book)) => {
                 let driver = Driver::new(parts, book, Leash::default(), claim.attempt);
@@ -233,7 +232,7 @@ async fn forget(parts: Arc<Parts>, stop: CancelToken) {
 
 /// Drives a claimed task as far as it goes now.
 async fn drive(parts: Arc<Parts>, claim: Claim, leash: Leash) -> Driven {
-    let driven = match open_book(&parts, &claim.task.id).await {
+    let driven = match parts.book(&claim.task.id).await {
         // A task that the journal does not know was never accepted.
         Ok(None) => return Driven::Finished,
         Ok(Some(book)) => Driver::new(parts, book, leash, claim.attempt).drive().await,
@@ -243,11 +242,6 @@ async fn drive(parts: Arc<Parts>, claim: Claim, leash: Leash) -> Driven {
         tracing::error!(target: "deploy", task = %claim.task.id, %error, "the journal failed");
         Driven::Again(Failure::of(FailureCode::Storage, &error))
     })
-}
-
-async fn open_book(parts: &Parts, task: &TaskId) -> Result<Option<Book>, JournalError> {
-    let observers = Arc::new(parts.observers.clone());
-    Book::open(Arc::clone(&parts.journal), Arc::clone(&parts.clock), observers, task).await
 }
 
 fn settlement(driven: Driven) -> Settlement {

@@ -81,10 +81,7 @@ impl fmt::Display for Fact {
             }
             Self::CancelRequested { reason, who: None } => write!(f, "cancel requested: {reason}"),
             Self::AttemptFailed { failure } => write!(f, "failed, and tried again: {failure}"),
-            Self::Finished { outcome, failure } => {
-                f.write_str(outcome.words())?;
-                failure.as_ref().map_or(Ok(()), |failure| write!(f, ": {failure}"))
-            }
+            Self::Finished { outcome, failure } => f.write_str(&outcome.because(failure.as_ref())),
         }
     }
 }
@@ -121,7 +118,9 @@ mod tests {
             HostStatus::RolledBack,
             failure.clone().with_host(host()).with_step(Step::AfterSwitch),
         );
-        let failed = failed.with_serves(ReleaseId::new("d1").unwrap());
+        let mut failed = failed.with_serves(ReleaseId::new("d1").unwrap());
+        failed.further = vec![failure.clone().with_host(host()).with_step(Step::Rollback)];
+        let cancelled = Failure::new(FailureCode::Cancelled, "cancelled: anna: not tonight");
         let text = "one\ntwo\n".to_owned();
         let until = "2026-11-27T22:00:00.123456Z".parse().unwrap();
         for (fact, expected) in [
@@ -140,7 +139,12 @@ mod tests {
             ),
             (
                 Fact::HostFinished { result: failed.clone() },
-                "web-3: rolled back (after_switch: hook 2 ended with status 3), serves d1",
+                "web-3: rolled back (after_switch: hook 2 ended with status 3), serves d1; \
+                 then rollback: hook 2 ended with status 3",
+            ),
+            (
+                Fact::Finished { outcome: Outcome::Cancelled, failure: Some(cancelled) },
+                "cancelled: anna: not tonight",
             ),
             (
                 Fact::Finished { outcome: Outcome::RolledBack, failure: Some(failure) },

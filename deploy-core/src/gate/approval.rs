@@ -116,6 +116,14 @@ deserialize_by_decode!(Approval);
 /// 1. When `record` has answered, the approval is kept.
 /// 2. `about` gives the approvals of any of the subjects, in the order in which they were recorded,
 ///    those of other processes too.
+#[cfg_attr(
+    not(any(test, feature = "mock")),
+    diagnostic::on_unimplemented(
+        message = "`{Self}` does not keep approvals",
+        note = "use `FileApprovals` or `MemoryApprovals`, or implement `deploy_core::gate::ApprovalStore`"
+    )
+)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ApprovalStore: fmt::Debug + Send + Sync + 'static {
     /// Keeps an approval, or that it was taken back.

@@ -50,6 +50,13 @@ impl From<&String> for Actor {
     }
 }
 
+impl From<String> for Actor {
+    /// Says why, and not who.
+    fn from(why: String) -> Self {
+        Self::new("", why)
+    }
+}
+
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.who.as_str(), self.why.as_str()) {

@@ -114,7 +114,7 @@ impl PackageDigests {
     }
 }
 
-/// Computes an MD5 alone, on a thread of its own beside a [`Sha256Hasher`].
+/// Computes an MD5 alone, for whoever hashes on two threads at once; [`Digests`] computes both.
 #[derive(Clone, Debug, Default)]
 pub struct Md5Hasher(Md5);
 
@@ -137,7 +137,7 @@ impl Md5Hasher {
     }
 }
 
-/// Computes a SHA-256 alone, on a thread of its own beside an [`Md5Hasher`].
+/// Computes a SHA-256 alone, for whoever hashes on two threads at once; [`Digests`] computes both.
 #[derive(Clone, Debug, Default)]
 pub struct Sha256Hasher(Sha256);
 

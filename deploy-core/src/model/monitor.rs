@@ -89,6 +89,27 @@ impl Monitor {
         self
     }
 
+    /// Sets the HTTP status that counts as healthy.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusRange) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Sets a text that the body must contain.
+    #[must_use]
+    pub fn with_contains(mut self, text: impl Into<String>) -> Self {
+        self.contains = Some(text.into());
+        self
+    }
+
+    /// Sets how long one probe may take.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
     /// Sets how many healthy answers in a row are needed, and over how long.
     #[must_use]
     pub fn with_successes(mut self, successes: u32, stable_for: Duration) -> Self {

@@ -188,6 +188,15 @@ impl From<&DeploymentId> for TaskId {
     }
 }
 
+impl TryFrom<&TaskId> for DeploymentId {
+    type Error = Invalid;
+
+    /// The deployment of a task on the control node's queue, as events and lists of tasks have it.
+    fn try_from(id: &TaskId) -> Result<Self, Invalid> {
+        Self::new(id.as_str())
+    }
+}
+
 impl From<&DeploymentId> for ReleaseId {
     /// A deployment makes one release, which has its id.
     fn from(id: &DeploymentId) -> Self {

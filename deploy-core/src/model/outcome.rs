@@ -35,11 +35,17 @@ impl Outcome {
         }
     }
 
-    /// The state in a sentence.
-    pub(crate) fn words(self) -> &'static str {
-        match self {
+    /// The state in a sentence, and why it came to that.
+    pub(crate) fn because(self, failure: Option<&Failure>) -> String {
+        let state = match self {
             Self::RolledBack => "rolled back",
             other => other.as_str(),
+        };
+        match failure.map(ToString::to_string) {
+            None => state.to_owned(),
+            // Of one that was cancelled, the failure says so itself.
+            Some(why) if self == Self::Cancelled && why.starts_with(state) => why,
+            Some(why) => format!("{state}: {why}"),
         }
     }
 }
@@ -101,17 +107,19 @@ impl HostStatus {
 /// afterwards, on one line.
 impl fmt::Display for HostResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Which host it was stands in front.
+        let why = |Failure { step, message, .. }: &Failure| match step {
+            Some(step) => format!("{step}: {message}"),
+            None => message.clone(),
+        };
         write!(f, "{}: {}", self.host, self.status.words())?;
-        if let Some(Failure { step, message, .. }) = &self.failure {
-            match step {
-                Some(step) => write!(f, " ({step}: {message})")?,
-                None => write!(f, " ({message})")?,
-            }
+        if let Some(failure) = &self.failure {
+            write!(f, " ({})", why(failure))?;
         }
         if let (Some(serves), true) = (&self.serves, self.status != HostStatus::Succeeded) {
             write!(f, ", serves {serves}")?;
         }
-        self.further.iter().try_for_each(|further| write!(f, "; then {further}"))
+        self.further.iter().try_for_each(|further| write!(f, "; then {}", why(further)))
     }
 }
 

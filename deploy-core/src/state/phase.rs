@@ -1,5 +1,7 @@
 //! How far a task has come.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::Fact;
@@ -31,21 +33,6 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The phase in words.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Preparing => "being prepared",
-            Self::InLine => "in line",
-            Self::Waiting => "waiting for its time",
-            Self::Held => "held",
-            Self::RollingOut => "rolling out",
-            Self::RollingBack => "rolling back",
-            Self::Paused => "paused",
-            Self::Finished => "finished",
-        }
-    }
-
     /// The phase after a fact.
     pub(crate) fn after(self, fact: &Fact) -> Self {
         match fact {
@@ -68,5 +55,21 @@ impl Phase {
             Fact::RolloutStarted { .. } | Fact::BatchStarted { .. } => Self::RollingOut,
             _ => self,
         }
+    }
+}
+
+/// The phase in words.
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Preparing => "being prepared",
+            Self::InLine => "in line",
+            Self::Waiting => "waiting for its time",
+            Self::Held => "held",
+            Self::RollingOut => "rolling out",
+            Self::RollingBack => "rolling back",
+            Self::Paused => "paused",
+            Self::Finished => "finished",
+        })
     }
 }

@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use deploy_core::Secret;
 use deploy_core::model::Endpoint;
-use reqwest::header::HeaderValue;
-
 use tokio::sync::Semaphore;
 
-use super::{HttpExecutor, Inner, Patience, TASKS_AT_ONCE};
+use super::{HttpExecutor, Inner, KnownAgent, Patience, TASKS_AT_ONCE};
 use crate::error::ConfigureError;
 use crate::policy::UrlPolicy;
 use crate::tls::TlsIdentity;
@@ -127,20 +125,15 @@ impl HttpExecutorBuilder {
         /// An agent that does not take a connection within this time is tried again.
         const CONNECT: Duration = Duration::from_secs(10);
         let mut named = UrlPolicy::new();
-        let mut tokens: BTreeMap<Endpoint, HeaderValue> = BTreeMap::new();
+        let mut agents = BTreeMap::new();
         for (endpoint, token) in self.tokens {
             named = named.allow_url(endpoint.url()).map_err(ConfigureError::Invalid)?;
-            tokens.insert(endpoint, bearer(&token)?);
+            let (authorization, places) = (bearer(&token)?, Semaphore::new(TASKS_AT_ONCE));
+            agents.insert(endpoint, KnownAgent { authorization, places });
         }
         let policy = self.policy.unwrap_or(named);
-        let place = |endpoint: &Endpoint| (endpoint.clone(), Semaphore::new(TASKS_AT_ONCE));
-        let places = tokens.keys().map(place).collect();
-        let inner = Inner {
-            places,
-            transport: Transport::new(policy, &self.trust, CONNECT)?,
-            tokens,
-            patience: self.patience,
-        };
+        let transport = Transport::new(policy, &self.trust, CONNECT)?;
+        let inner = Inner { transport, agents, patience: self.patience };
         Ok(HttpExecutor { inner: Arc::new(inner) })
     }
 }

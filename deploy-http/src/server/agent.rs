@@ -48,7 +48,7 @@ impl AgentApi {
 
     async fn state(&self, path: &str) -> Result<Response<Body>, Box<Problem>> {
         let id = task_of(path)?;
-        let state = self.node.status(&id).await;
+        let state = self.node.state(&id).await;
         let state = state.map_err(|error| node_error(&error))?;
         Ok(json(StatusCode::OK, &state))
     }
@@ -60,7 +60,7 @@ impl AgentApi {
     ) -> Result<Response<Body>, Box<Problem>> {
         let id = task_of(path)?;
         let after = last_event(headers)?;
-        let known = self.node.status(&id).await;
+        let known = self.node.state(&id).await;
         let known = known.map_err(|error| node_error(&error))?;
         stream(&known, after, || self.node.events(&id, after), ProblemKind::UnknownTask)
     }

@@ -36,7 +36,7 @@ fn succeeded(host: usize) -> HostResult {
 #[tokio::test]
 async fn a_task_is_carried_out_and_its_facts_are_passed_on() {
     let hosts = ScriptedExecutor::new()
-        .with_host(samples::host(1), HostScript::succeed().with_steps(&Step::ALL))
+        .with_host(samples::host(1), HostScript::succeed().with_steps(Step::ALL))
         .with_host(samples::host(2), HostScript::fail(FailureCode::HookFailed));
     let agent = Agent::with_hosts(hosts).await;
     let executor = executor(agent.address).build().unwrap();
@@ -413,7 +413,7 @@ async fn cancelling_reaches_the_agent_and_its_report_comes_back() {
     cancel.cancel("wrong version");
     let report = running.await.unwrap().unwrap();
     assert_eq!(statuses(&report), [HostStatus::Succeeded, HostStatus::Cancelled]);
-    let state = agent.node.status(&id).await.unwrap();
+    let state = agent.node.state(&id).await.unwrap();
     assert_eq!(state.cancel.as_deref(), Some("wrong version"));
 }
 

@@ -41,7 +41,7 @@ impl Feed {
         let id = task.clone();
         let known = move |node: deploy_core::AgentNode| {
             let id = id.clone();
-            async move { node.status(&id).await.map(|_| ()) }
+            async move { node.state(&id).await.map(|_| ()) }
         };
         call(shared, endpoint, known).await?;
         let Some(agent) = shared.agent(endpoint) else {

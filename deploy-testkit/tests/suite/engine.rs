@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use deploy_core::model::{DeploymentId, DeploymentRequest, HostStatus, Outcome};
 use deploy_core::{
-    Accepted, AgentNode, BuildError, Clock, Context, ControlNode, ExecuteError, FailureCode,
-    FnResolver, Gate, GateDecision, GateError, Journal, JournalQuery, NodeError, Phase, Queue,
-    ResolveError, Sequence, VerifyError,
+    Accepted, AgentNode, BuildError, Clock, Context, ControlNode, DeploymentReport, ExecuteError,
+    FailureCode, FnResolver, Gate, GateDecision, GateError, Journal, JournalQuery, NodeError,
+    Phase, Queue, ResolveError, Sequence, VerifyError,
 };
 use deploy_queue::{MemoryQueue, QueueConfig};
 use deploy_testkit::{HostScript, StaticResolver, VirtualClock, samples};
@@ -364,7 +364,7 @@ async fn an_agent_does_the_hosts_it_knows_and_refuses_the_others() {
     while let Some(event) = events.next().await {
         event.unwrap();
     }
-    let state = agent.status(&task.id).await.unwrap();
+    let state = agent.state(&task.id).await.unwrap();
     assert_eq!(state.outcome, Some(Outcome::Failed));
     let results: Vec<_> = state.results().map(|result| result.status).collect();
     assert_eq!(results, [HostStatus::Succeeded, HostStatus::Succeeded, HostStatus::Failed]);
@@ -374,6 +374,24 @@ async fn an_agent_does_the_hosts_it_knows_and_refuses_the_others() {
     other.max_parallel += 1;
     assert!(matches!(agent.accept(other).await, Err(NodeError::Conflict { .. })));
     assert_eq!(agent_world.executor.executions(&samples::host(1)), 1);
+}
+
+#[tokio::test]
+async fn a_report_says_in_a_line_how_it_ended_and_is_read_as_it_is_written() {
+    let world = World::new(2);
+    world.executor.script(samples::host(1), HostScript::fail(FailureCode::HookFailed));
+    world.executor.script(samples::host(1), HostScript::hang());
+    let node = world.node().await;
+    let failed = node.submit(request("d1", &["1"])).await.unwrap().wait().await.unwrap();
+    assert!(failed.to_string().starts_with("d1: failed: host-1: "), "{failed}");
+    let written = serde_json::to_string(&failed).unwrap();
+    assert_eq!(serde_json::from_str::<DeploymentReport>(&written).unwrap(), failed);
+
+    let deployment = node.submit(request("d2", &["1"])).await.unwrap();
+    world.executor.hanging(&samples::host(1)).await;
+    deployment.cancel(format!("ticket {} is closed", 7)).await.unwrap();
+    let cancelled = deployment.wait().await.unwrap();
+    assert_eq!(cancelled.to_string(), "d2: cancelled: ticket 7 is closed");
 }
 
 #[tokio::test]

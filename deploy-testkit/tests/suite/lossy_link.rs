@@ -112,7 +112,7 @@ async fn a_task_that_is_cancelled_before_its_agent_comes_to_it_has_not_begun() {
     let (cancel, executor) = (cx.cancel.clone(), link.executor());
     let id = second.id.clone();
     let running = tokio::spawn(async move { executor.execute(cx, second).await });
-    while node.status(&id).await.is_err() {
+    while node.state(&id).await.is_err() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     cancel.cancel("taken back");

@@ -11,28 +11,31 @@ pub(super) fn finish(state: &TaskState) -> Next {
     Next::Finish(end(state))
 }
 
-/// The end of a deployment that did not begin in time.
-pub(super) fn too_late(state: &TaskState, failure: Failure) -> Next {
-    Next::Finish(end_as(state, Outcome::Failed, Some(failure)))
+/// The end of a task that fails as a whole, wherever it is. What hosts in flight did is not known.
+pub(in crate::engine) fn fail(state: &TaskState, failure: Failure) -> Vec<Fact> {
+    let mut facts = unknown(state, &failure);
+    facts.extend(end_as(state, Outcome::Failed, Some(failure)));
+    facts
 }
 
-/// The end of a task whose hosts in flight were not heard of in time: what they did is not known.
+/// The end of a task whose hosts in flight were not heard of in time.
 pub(super) fn abandon(state: &TaskState) -> Next {
-    let lost = |fact: &Fact| {
-        let Fact::HostFinished { result } = fact else { return false };
-        state.host(&result.host).is_some_and(|host| host.dispatch.is_some())
-    };
-    let mut facts = unknown(state);
-    facts.extend(end(state).into_iter().filter(|fact| !lost(fact)));
+    let mut facts = unheard(state);
+    facts.extend(end(state));
     Next::Finish(facts)
 }
 
 /// The results of the hosts in flight, which were not heard of in time.
-pub(super) fn unknown(state: &TaskState) -> Vec<Fact> {
+pub(super) fn unheard(state: &TaskState) -> Vec<Fact> {
+    let message = "it was not heard of in time after the rollout's deadline";
+    unknown(state, &Failure::new(FailureCode::Unknown, message))
+}
+
+/// The results of the hosts in flight, where what they did is not known.
+fn unknown(state: &TaskState, failure: &Failure) -> Vec<Fact> {
     let unknown = |host: &HostState| {
         let host = host.target.host.clone();
-        let message = "it was not heard of in time after the rollout's deadline";
-        let failure = Failure::new(FailureCode::Unknown, message).with_host(host.clone());
+        let failure = failure.clone().with_host(host.clone());
         Fact::HostFinished { result: HostResult::failed(host, HostStatus::Unknown, failure) }
     };
     state.in_flight().map(unknown).collect()
@@ -149,12 +152,13 @@ pub(super) fn failed(state: &TaskState) -> Failure {
 fn not_started(state: &TaskState, outcome: Outcome) -> Vec<HostResult> {
     let (code, message) = match outcome {
         Outcome::Cancelled => (FailureCode::Cancelled, "cancelled before its turn"),
-        _ => (FailureCode::RolloutStopped, "the rollout stopped before its turn"),
+        _ if state.began => (FailureCode::RolloutStopped, "the rollout stopped before its turn"),
+        _ => (FailureCode::RolloutStopped, "the deployment ended before its turn"),
     };
     let result = |host: &HostName| {
         let failure = Failure::new(code, message).with_host(host.clone());
         HostResult::failed(host.clone(), HostStatus::NotStarted, failure)
     };
-    let left = state.hosts.iter().filter(|host| host.result.is_none());
+    let left = state.hosts.iter().filter(|host| host.result.is_none() && host.dispatch.is_none());
     left.map(|host| result(&host.target.host)).collect()
 }

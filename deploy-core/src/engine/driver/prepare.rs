@@ -1,15 +1,19 @@
 //! Preparing a task: its hosts, its package, and whether it may start.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Driven, Driver};
 use crate::engine::batches::batches;
+use crate::engine::decide::ending;
 use crate::event::Fact;
 use crate::failure::{Failure, FailureCode};
 use crate::gate::{Answers, GateDecision};
 use crate::journal::JournalError;
-use crate::model::{HostResult, HostStatus, Outcome, Target, Timestamp};
+use crate::model::{
+    DeploymentId, DeploymentRequest, HostResult, HostStatus, ReleaseTask, Target, Timestamp,
+};
 use crate::resolver::fit;
 use crate::state::Subject;
 
@@ -28,10 +32,8 @@ const PREPARE_ATTEMPTS: u32 = 3;
 
 impl Driver {
     pub(super) async fn resolve(&mut self) -> Result<Option<Driven>, JournalError> {
-        let (business, project) = {
-            let subject = &self.book.state().subject;
-            (subject.business().clone(), subject.project().clone())
-        };
+        let subject = &self.book.state().subject;
+        let (business, project) = (subject.business().clone(), subject.project().clone());
         let cx = self.context(self.book.state().task.clone());
         let cancel = cx.cancel.clone();
         let resolver = Arc::clone(&self.parts.resolver);
@@ -43,16 +45,13 @@ impl Driver {
             return Ok(None);
         }
         match resolved {
-            Ok(targets) => {
-                let subject = &self.book.state().subject;
-                let targets = match wanted(subject, targets) {
-                    Ok(targets) => targets,
-                    Err(failure) => return self.fail(failure).await,
-                };
-                let facts = resolved_facts(&self.book.state().subject, targets);
-                self.book.record(facts).await?;
-                Ok(None)
-            }
+            Ok(targets) => match resolved_facts(&self.book.state().subject, targets) {
+                Ok(facts) => {
+                    self.book.record(facts).await?;
+                    Ok(None)
+                }
+                Err(failure) => self.fail(failure).await,
+            },
             Err(error) => self.fail(Failure::from(&error)).await,
         }
     }
@@ -83,29 +82,16 @@ impl Driver {
         }
     }
 
-    pub(super) async fn ask_gates(&mut self) -> Result<Option<Driven>, JournalError> {
-        let now = self.parts.clock.now();
+    /// Begins the rollout, when the gates are open.
+    pub(super) async fn begin(&mut self) -> Result<Option<Driven>, JournalError> {
         if let Subject::Deployment { id, request } = self.book.state().subject.clone() {
-            let decided_on = self.book.state().last;
-            let mut answers = Answers::default();
-            for gate in self.parts.gates.clone() {
-                let cx = self.context(self.book.state().task.clone());
-                let cancel = cx.cancel.clone();
-                let (id, request) = (id.clone(), (*request).clone());
-                let asked = async move { gate.check(cx, id, request).await };
-                let Some(decision) = self.attend(&cancel, asked).await? else {
-                    return Ok(Some(self.hand_back()));
-                };
-                // Somebody who pauses it meanwhile, say, is heeded: it is decided anew.
-                if self.book.state().last != decided_on {
-                    return Ok(None);
+            match self.ask_gates(&id, &request).await? {
+                ControlFlow::Break(driven) => return Ok(driven),
+                ControlFlow::Continue(GateDecision::Open) => {}
+                ControlFlow::Continue(GateDecision::Held { reason, until }) => {
+                    return self.hold(reason, until).await;
                 }
-                answers.hear(decision, now.plus(ASK_GATE_AGAIN));
-            }
-            match answers.decision() {
-                GateDecision::Open => {}
-                GateDecision::Held { reason, until } => return self.hold(reason, until).await,
-                GateDecision::Refused { reason } => {
+                ControlFlow::Continue(GateDecision::Refused { reason }) => {
                     return self.fail(Failure::new(FailureCode::GateRefused, reason)).await;
                 }
             }
@@ -128,6 +114,32 @@ impl Driver {
         };
         self.book.record_decision(vec![Fact::RolloutStarted { batches, deadline }]).await?;
         Ok(None)
+    }
+
+    /// Asks all gates: what they say together, unless something else comes first.
+    async fn ask_gates(
+        &mut self,
+        id: &DeploymentId,
+        request: &DeploymentRequest,
+    ) -> Result<ControlFlow<Option<Driven>, GateDecision>, JournalError> {
+        let ask_again = self.parts.clock.now().plus(ASK_GATE_AGAIN);
+        let decided_on = self.book.state().last;
+        let mut answers = Answers::default();
+        for gate in self.parts.gates.clone() {
+            let cx = self.context(self.book.state().task.clone());
+            let cancel = cx.cancel.clone();
+            let (id, request) = (id.clone(), request.clone());
+            let asked = async move { gate.check(cx, id, request).await };
+            let Some(answer) = self.attend(&cancel, asked).await? else {
+                return Ok(ControlFlow::Break(Some(self.hand_back())));
+            };
+            // Somebody who pauses it meanwhile, say, is heeded: it is decided anew.
+            if self.book.state().last != decided_on {
+                return Ok(ControlFlow::Break(None));
+            }
+            answers.hear(answer, ask_again);
+        }
+        Ok(ControlFlow::Continue(answers.decision()))
     }
 
     /// Lets the task wait for its gates. What is known of it already is not recorded again, so that a
@@ -158,40 +170,37 @@ impl Driver {
             self.book.record(vec![Fact::AttemptFailed { failure: failure.clone() }]).await?;
             return Ok(Some(Driven::Again(failure)));
         }
-        let outcome = Outcome::Failed;
-        let mut facts = self.not_started();
-        facts.push(Fact::Finished { outcome, failure: Some(failure) });
+        let facts = ending::fail(self.book.state(), failure);
         self.book.record(facts).await?;
         Ok(Some(Driven::Finished))
     }
 }
 
-/// Those of a project's hosts that a task is for.
-fn wanted(subject: &Subject, targets: Vec<Target>) -> Result<Vec<Target>, Failure> {
-    match subject {
-        Subject::Deployment { request, .. } => request.select(fit(targets)?),
-        Subject::Release { .. } => fit(targets),
-    }
+/// The facts of a project's hosts, those that a task is for.
+fn resolved_facts(subject: &Subject, targets: Vec<Target>) -> Result<Vec<Fact>, Failure> {
+    let targets = fit(targets)?;
+    Ok(match subject {
+        Subject::Deployment { request, .. } => {
+            vec![Fact::Resolved { hosts: request.select(targets)? }]
+        }
+        Subject::Release { task } => own_hosts(task, &targets),
+    })
 }
 
-/// The facts of resolved hosts. An agent takes the hosts of its task, and no others.
-fn resolved_facts(subject: &Subject, targets: Vec<Target>) -> Vec<Fact> {
-    let Subject::Release { task } = subject else {
-        return vec![Fact::Resolved { hosts: targets }];
-    };
+/// The facts of the hosts of an agent's task: its own inventory says how each is reached. One that
+/// is not in it has failed.
+fn own_hosts(task: &ReleaseTask, targets: &[Target]) -> Vec<Fact> {
     let mut unknown = Vec::new();
     let mut hosts = Vec::new();
     for asked in &task.hosts {
-        match targets.iter().find(|target| target.host == asked.host) {
-            Some(target) => hosts.push(target.clone()),
-            None => {
-                let message = "this agent's inventory has no such host for the project";
-                let failure =
-                    Failure::new(FailureCode::Unresolved, message).with_host(asked.host.clone());
-                hosts.push(asked.clone());
-                unknown.push(HostResult::failed(asked.host.clone(), HostStatus::Failed, failure));
-            }
+        if let Some(target) = targets.iter().find(|target| target.host == asked.host) {
+            hosts.push(target.clone());
+            continue;
         }
+        let message = "this agent's inventory has no such host for the project";
+        let failure = Failure::new(FailureCode::Unresolved, message).with_host(asked.host.clone());
+        hosts.push(asked.clone());
+        unknown.push(HostResult::failed(asked.host.clone(), HostStatus::Failed, failure));
     }
     let mut facts = vec![Fact::Resolved { hosts }];
     facts.extend(unknown.into_iter().map(|result| Fact::HostFinished { result }));

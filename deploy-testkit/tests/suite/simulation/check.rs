@@ -99,5 +99,5 @@ fn request<'a>(record: &'a Record, events: &[(usize, &'a Event)]) -> &'a Deploym
 
 /// The id of a deployment whose journal has this name.
 fn id(task: &TaskId) -> DeploymentId {
-    DeploymentId::new(task.as_str()).expect("a deployment's task has its id")
+    DeploymentId::try_from(task).expect("a deployment's task has its id")
 }

@@ -1,5 +1,7 @@
 //! One task at one agent, from giving it to its report.
 
+use std::time::Duration;
+
 use deploy_core::model::{ReleaseReport, ReleaseTask};
 use deploy_core::{AgentReport, Context, ExecuteError, Fact};
 use tokio::time::Instant;
@@ -8,8 +10,6 @@ use super::Patience;
 use super::agent::{Agent, CallError, Cause};
 use super::feed::{Feed, Signal};
 use crate::backoff::Backoff;
-
-use std::time::Duration;
 
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ enum Taken {
 
 /// One task at one agent.
 #[derive(Debug)]
-pub(super) struct Session<'a> {
+pub(super) struct Errand<'a> {
     cx: &'a Context,
     agent: Agent,
     patience: Patience,
@@ -45,7 +45,7 @@ pub(super) struct Session<'a> {
 /// How often a task is given again to an agent that does not know it, without an event in between.
 const GIVE_AGAIN: u32 = 3;
 
-impl<'a> Session<'a> {
+impl<'a> Errand<'a> {
     pub(super) fn new(
         cx: &'a Context,
         task: &ReleaseTask,
@@ -269,16 +269,10 @@ async fn cancel_until_taken(agent: &Agent, reason: &str, patience: Patience) {
 
 /// Waits until the work is to stop, and gives the reason.
 pub(super) async fn stopped(cx: &Context) -> String {
-    let deadline = async {
-        match cx.deadline {
-            Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-            None => std::future::pending().await,
-        }
-    };
     tokio::select! {
         biased;
         () = cx.cancel.cancelled() => cx.cancel.reason().unwrap_or("cancelled").to_owned(),
-        () = deadline => "its deadline has passed".to_owned(),
+        () = cx.deadline_passed() => "its deadline has passed".to_owned(),
     }
 }
 
