@@ -23,7 +23,8 @@ pub(crate) struct Transport {
     policy: UrlPolicy,
     checked: reqwest::Client,
     named: reqwest::Client,
-    trusts_somebody: bool,
+    /// Why https cannot be spoken, where it cannot.
+    no_https: Option<&'static str>,
 }
 
 impl Transport {
@@ -33,7 +34,7 @@ impl Transport {
         connect_timeout: Duration,
     ) -> Result<Self, ConfigureError> {
         let roots = trust.roots()?;
-        let trusts_somebody = !roots.is_empty();
+        let no_https = trust.no_https(&roots);
         let tls = rustls::ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(client_error)?
@@ -67,7 +68,7 @@ impl Transport {
             checked: build(Verdict::Checked)?,
             named: build(Verdict::Named)?,
             policy,
-            trusts_somebody,
+            no_https,
         })
     }
 
@@ -93,8 +94,8 @@ impl Transport {
     /// The client for a URL, when it may be contacted.
     pub(crate) fn client(&self, url: &Url) -> Result<&reqwest::Client, Forbidden> {
         let verdict = self.policy.judge(url)?;
-        if url.scheme() == "https" && !self.trusts_somebody {
-            return Err(Forbidden::new("https needs root certificates, and none are configured"));
+        if let Some(reason) = self.no_https.filter(|_| url.scheme() == "https") {
+            return Err(Forbidden::new(reason));
         }
         Ok(match verdict {
             Verdict::Checked => &self.checked,
@@ -149,6 +150,15 @@ impl Trust {
         }
         Ok(roots)
     }
+
+    /// Why https cannot be spoken with these roots, where it cannot.
+    fn no_https(&self, roots: &RootCertStore) -> Option<&'static str> {
+        match (roots.is_empty(), self.system) {
+            (false, _) => None,
+            (true, true) => Some("https needs root certificates, and this machine has none"),
+            (true, false) => Some("https needs root certificates, and none are configured"),
+        }
+    }
 }
 
 /// Gives the client's connections only addresses that the policy has seen.
@@ -170,5 +180,20 @@ impl Resolve for PolicyResolver {
             let addresses = found.into_iter().map(|ip| SocketAddr::new(ip, 0));
             Ok(Box::new(addresses) as Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_trusts_the_machine_hears_that_it_has_no_roots() {
+        let reason = |system| {
+            let trust = Trust { pem: Vec::new(), system };
+            trust.no_https(&RootCertStore::empty()).unwrap()
+        };
+        assert!(reason(true).ends_with("this machine has none"));
+        assert!(reason(false).ends_with("none are configured"));
     }
 }
