@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn who_trusts_the_machine_hears_that_it_has_no_roots() {
         let reason = |system| {
-            let trust = Trust { pem: Vec::new(), system };
+            let trust = Trust { system, ..Trust::default() };
             trust.no_https(&RootCertStore::empty()).unwrap()
         };
         assert!(reason(true).ends_with("this machine has none"));
