@@ -217,7 +217,7 @@ fn reword(log: &mut [u8], task: &str, number: u64, from: &str, to: &str) {
     let key = [b"events\0", task.as_bytes(), b"\0", &number.to_le_bytes(), b"\0"].concat();
     let check = crc32fast::hash(&[&key, &log[json..json + length]].concat());
     log[json - 4..json].copy_from_slice(&check.to_le_bytes());
-    let group = (0..word).step_by(64).filter(|at| log[*at..].starts_with(b"dq-group")).next_back();
+    let group = (0..word).step_by(64).rfind(|at| log[*at..].starts_with(b"dq-group"));
     let group = group.unwrap();
     let body = u64::from_le_bytes(log[group + 20..group + 28].try_into().unwrap());
     let end = group + 28 + usize::try_from(body).unwrap();
