@@ -1,7 +1,6 @@
 //! Reaching hosts over SSH.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_trait::async_trait;
 use deploy_core::model::{Endpoint, HostName, Target};
@@ -85,7 +84,7 @@ impl SshConnector {
         tokio::select! {
             biased;
             () = cx.cancel.cancelled() => Err(ConnectError::Cancelled),
-            () = at(cx.deadline) => Err(ConnectError::TimedOut { endpoint: name.clone() }),
+            () = cx.deadline_passed() => Err(ConnectError::TimedOut { endpoint: name.clone() }),
             link = self.try_often(cx, &login, &name, host) => {
                 Ok(SshSession::new(link?, address, self.settings.other.clone()))
             }
@@ -154,13 +153,6 @@ impl SshConnector {
 impl Connector for SshConnector {
     async fn connect(&self, cx: Context, target: Target) -> Result<Box<dyn Session>, ConnectError> {
         Ok(Box::new(self.reach(&cx, &target.endpoint, Some(&target.host)).await?))
-    }
-}
-
-async fn at(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -183,15 +183,9 @@ impl Running<'_> {
 
 /// Ends when the work is cancelled or its deadline has passed.
 async fn must_stop(cx: &Context) {
-    let deadline = async {
-        match cx.deadline {
-            Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-            None => std::future::pending().await,
-        }
-    };
     tokio::select! {
         () = cx.cancel.cancelled() => {}
-        () = deadline => {}
+        () = cx.deadline_passed() => {}
     }
 }
 

@@ -33,14 +33,6 @@ const AHEAD: usize = 1;
 /// How long a session may take beyond its grace before it is given up.
 const GIVE_UP: Duration = Duration::from_secs(15);
 
-/// Ends when the context's deadline has passed.
-pub(crate) async fn deadline(cx: &Context) {
-    match cx.deadline {
-        Some(deadline) => tokio::time::sleep_until(Instant::from_std(deadline)).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// What was begun and ends with an input, or with nothing to say.
 type Work = Pin<Box<dyn Future<Output = Option<Input>> + Send>>;
 
@@ -288,7 +280,7 @@ pub(crate) async fn stop_of(cx: &Context, job: &Job) -> Failure {
     tokio::select! {
         biased;
         () = cx.cancel.cancelled() => cx.cancel.failure(),
-        () = deadline(cx) => {
+        () = cx.deadline_passed() => {
             let timeout = job.task.release.timeout;
             Failure::new(FailureCode::TimedOut, format!("the host took longer than the {timeout:?} it may"))
         }

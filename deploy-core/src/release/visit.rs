@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::check::check;
 use super::confirm::Pass;
-use super::drive::{Drive, deadline};
+use super::drive::Drive;
 use super::job::{Job, JobWork};
 use super::place::Placing;
 use super::report::Reporter;
@@ -124,7 +124,7 @@ async fn connect(
     tokio::select! {
         biased;
         () = cx.cancel.cancelled() => Err(ConnectError::Cancelled),
-        () = deadline(cx) => Err(late()),
+        () = cx.deadline_passed() => Err(late()),
         session = job.connector.connect(cx.clone(), target.clone()) => session,
     }
 }
