@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::error::ConfigureError;
 use crate::policy::{Forbidden, LookupError, UrlPolicy};
-use crate::transport::{Transport, Trust, cause};
+use crate::transport::{Transport, Trust, cause, trust_setters};
 
 /// Asks monitoring addresses over HTTP, and those of the scheme tcp for a connection.
 ///
@@ -50,17 +50,7 @@ impl HttpProberBuilder {
         self
     }
 
-    /// Trusts the certificates of a PEM file as roots, for https.
-    pub fn root_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.trust.pem.push(pem.into());
-        self
-    }
-
-    /// Trusts this machine's root certificates, for https.
-    pub fn trust_system_roots(mut self) -> Self {
-        self.trust.system = true;
-        self
-    }
+    trust_setters!();
 
     /// Builds the prober.
     ///

@@ -14,7 +14,7 @@ use url::Url;
 use crate::error::ConfigureError;
 use crate::policy::UrlPolicy;
 use crate::tls::TlsIdentity;
-use crate::transport::{Transport, Trust, bearer, cause};
+use crate::transport::{Transport, Trust, bearer, cause, trust_setters};
 use crate::wire::JSON;
 
 /// Asks an inventory over HTTP for the hosts of a project.
@@ -85,17 +85,7 @@ impl HttpResolverBuilder {
         self
     }
 
-    /// Trusts the certificates of a PEM file as roots, for https.
-    pub fn root_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.trust.pem.push(pem.into());
-        self
-    }
-
-    /// Trusts this machine's root certificates, for https.
-    pub fn trust_system_roots(mut self) -> Self {
-        self.trust.system = true;
-        self
-    }
+    trust_setters!();
 
     /// Shows an identity to an inventory that asks for it, for https.
     pub fn identity(mut self, identity: TlsIdentity) -> Self {

@@ -130,6 +130,24 @@ fn client_error(error: impl std::error::Error + Send + Sync + 'static) -> Config
     ConfigureError::Client { source: error.into() }
 }
 
+/// The setters of a builder's [`Trust`].
+macro_rules! trust_setters {
+    () => {
+        /// Trusts the certificates of a PEM file as roots, for https.
+        pub fn root_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+            self.trust.pem.push(pem.into());
+            self
+        }
+
+        /// Trusts this machine's root certificates, for https.
+        pub fn trust_system_roots(mut self) -> Self {
+            self.trust.system = true;
+            self
+        }
+    };
+}
+pub(crate) use trust_setters;
+
 /// Whose certificates are believed, nobody's until somebody is named, and who we are.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trust {

@@ -12,7 +12,7 @@ use super::{HttpExecutor, Inner, KnownAgent, Patience, TASKS_AT_ONCE};
 use crate::error::ConfigureError;
 use crate::policy::UrlPolicy;
 use crate::tls::TlsIdentity;
-use crate::transport::{Transport, Trust, bearer};
+use crate::transport::{Transport, Trust, bearer, trust_setters};
 
 /// Builds an [`HttpExecutor`].
 #[derive(Clone, Debug)]
@@ -64,17 +64,7 @@ impl HttpExecutorBuilder {
         self
     }
 
-    /// Trusts the certificates of a PEM file as roots, for https.
-    pub fn root_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.trust.pem.push(pem.into());
-        self
-    }
-
-    /// Trusts this machine's root certificates, for https.
-    pub fn trust_system_roots(mut self) -> Self {
-        self.trust.system = true;
-        self
-    }
+    trust_setters!();
 
     /// Shows an identity to agents that ask for it, for https.
     pub fn identity(mut self, identity: TlsIdentity) -> Self {

@@ -12,7 +12,7 @@ use super::store::Store;
 use super::{HttpVerifier, Inner, Limits};
 use crate::error::ConfigureError;
 use crate::policy::{Authority, UrlPolicy};
-use crate::transport::{Transport, Trust, bearer};
+use crate::transport::{Transport, Trust, bearer, trust_setters};
 
 const GIB: u64 = 1024 * 1024 * 1024;
 
@@ -54,17 +54,7 @@ impl HttpVerifierBuilder {
         self
     }
 
-    /// Trusts the certificates of a PEM file as roots, for https.
-    pub fn root_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.trust.pem.push(pem.into());
-        self
-    }
-
-    /// Trusts this machine's root certificates, for https.
-    pub fn trust_system_roots(mut self) -> Self {
-        self.trust.system = true;
-        self
-    }
+    trust_setters!();
 
     /// Sends a bearer token to one host and port, such as `packages.internal:443`, and to no other,
     /// also not after a redirect. To port 443 it goes over https alone; to others, as their address

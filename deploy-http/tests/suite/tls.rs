@@ -1,6 +1,7 @@
 //! An agent that speaks TLS, and whom it hears.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_core::model::Endpoint;
@@ -12,6 +13,11 @@ use deploy_queue::QueueConfig;
 use deploy_testkit::ScriptedExecutor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::support::agent::{Agent, DEPLOY, READ, task};
 use crate::support::authority::Authority;
@@ -123,6 +129,28 @@ async fn sec_b01_handshakes_that_do_not_go_on_are_closed_while_others_are_served
         let _ = stream.read_to_end(&mut rest).await;
         assert!(rest.is_empty(), "{rest:?}");
     }
+}
+
+#[tokio::test]
+async fn sec_b01_a_reader_that_does_not_read_is_closed_over_tls_too() {
+    let authority = Authority::new("one");
+    let tls = ServerTls::new(&authority.server(&["127.0.0.1"])).unwrap();
+    let config = ServeConfig::new().with_tls(tls).with_idle_timeout(Duration::from_millis(100));
+    let agent = Agent::with(ScriptedExecutor::new(), QueueConfig::new(), config).await;
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+    let client = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(agent.address).await.unwrap();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let mut stream = TlsConnector::from(Arc::new(client)).connect(name, stream).await.unwrap();
+    let request =
+        format!("GET /v1/openapi.json HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {READ}\r\n\r\n");
+    // It ends with an error because the server has closed.
+    while stream.write_all(request.as_bytes()).await.is_ok() {}
 }
 
 #[tokio::test]
