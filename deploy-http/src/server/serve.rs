@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use deploy_core::CancelToken;
+use deploy_core::{CancelToken, MAX_DOCUMENT};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
@@ -210,8 +210,8 @@ async fn connection(
 /// Closes a connection whose handshake failed so that the peer hears why: what it has sent meanwhile
 /// is read, because the system would otherwise cut it off at once.
 async fn let_hear(mut stream: TcpStream) {
-    /// A client sends a request of ours right behind its handshake.
-    const MOST: usize = 64 * 1024;
+    /// A client sends a request right behind its handshake, and TLS adds little to that.
+    const MOST: usize = 2 * MAX_DOCUMENT;
     let (mut piece, mut read) = ([0; 4096], 0);
     let _ = stream.shutdown().await;
     while read < MOST

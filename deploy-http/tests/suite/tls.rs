@@ -41,9 +41,9 @@ fn executor(agent: &Agent, roots: &Authority) -> HttpExecutorBuilder {
         .retry_window(Duration::from_millis(50))
 }
 
-/// Nothing was done, the caller knows that, and hears why.
+/// Nothing was done, the caller knows that, and hears why: also when it has much to say itself.
 async fn is_not_let_in(agent: &Agent, executor: HttpExecutorBuilder, why: &str) {
-    let task = task("t-1", &https(agent.address), 1);
+    let task = task("t-1", &https(agent.address), 4_000);
     let error = executor.build().unwrap().execute(context(), task).await.unwrap_err();
     assert!(matches!(error, ExecuteError::Unreachable { .. }), "{error:?}");
     let told = format!("{error:?}");
