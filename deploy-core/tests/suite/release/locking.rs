@@ -57,9 +57,12 @@ on_every_host! {
 
         task.id = "d1.2".parse().unwrap();
         held(&host, 5, "expires 9999999999\npid 1\nplace elsewhere\n");
-        task.release.lock_wait = Duration::from_secs(1);
-        let result = host.deploy(&package, &task).await;
+        // Long enough to look more than once, which is told once.
+        task.release.lock_wait = Duration::from_secs(2);
+        let watched = Watched::new(&task);
+        let result = host.deploy_watched(&package, &task, &watched).await;
         assert_eq!(result.failure.unwrap().code, FailureCode::HostLocked);
+        assert_eq!(watched.facts().iter().filter_map(again).count(), 1);
     }
 
     whoever_waits_for_a_lock_can_be_cancelled(host) {

@@ -54,17 +54,21 @@ impl Agent {
             .build()
             .await
             .unwrap();
-        let access = AccessTokens::new()
-            .with("robot", Secret::new(DEPLOY), Scope::Deploy)
-            .and_then(|access| access.with("reader", Secret::new(READ), Scope::Read))
-            .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancelToken::new();
-        let router = agent_router(node.clone(), access);
+        let router = agent_router(node.clone(), access());
         let serving = tokio::spawn(serve(listener, router, config, shutdown.clone()));
         Self { node, address, hosts, shutdown, serving }
     }
+}
+
+/// Whom the nodes of the tests believe.
+pub(crate) fn access() -> AccessTokens {
+    AccessTokens::new()
+        .with("robot", Secret::new(DEPLOY), Scope::Deploy)
+        .and_then(|access| access.with("reader", Secret::new(READ), Scope::Read))
+        .unwrap()
 }
 
 /// The endpoint of an agent at an address.

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use deploy_core::model::DeploymentRequest;
-use deploy_core::{CancelToken, ControlNode, Secret};
-use deploy_http::{AccessTokens, Scope, ServeConfig, control_router, serve};
+use deploy_core::{CancelToken, ControlNode};
+use deploy_http::{ServeConfig, control_router, serve};
 use deploy_queue::{MemoryJournal, MemoryQueue, QueueConfig};
 use deploy_testkit::{FakeVerifier, ScriptedExecutor, StaticResolver, samples};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use super::agent::{DEPLOY, READ};
+use super::agent::{DEPLOY, READ, access};
 use super::client::{Answer, Request};
 use super::{Background, SOON};
 
@@ -36,13 +36,9 @@ impl Control {
             .build()
             .await
             .unwrap();
-        let access = AccessTokens::new()
-            .with("robot", Secret::new(DEPLOY), Scope::Deploy)
-            .and_then(|access| access.with("reader", Secret::new(READ), Scope::Read))
-            .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = control_router(node.clone(), access);
+        let router = control_router(node.clone(), access());
         let serving = tokio::spawn(async move {
             serve(listener, router, ServeConfig::new(), CancelToken::new()).await.unwrap();
         });
