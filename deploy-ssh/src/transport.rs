@@ -3,6 +3,7 @@
 mod command;
 mod exit;
 mod fault;
+mod flow;
 mod greeting;
 mod input;
 mod job;

@@ -101,6 +101,11 @@ impl Wire {
         self.session.methods(method.into()).unwrap_or_default()
     }
 
+    /// Whether the server is OpenSSH's, by its own word.
+    pub(crate) fn is_openssh(&self) -> bool {
+        self.session.banner_bytes().is_some_and(|banner| banner.starts_with(b"SSH-2.0-OpenSSH"))
+    }
+
     pub(crate) fn handshake(&mut self) -> Step<()> {
         step(self.session.handshake())
     }

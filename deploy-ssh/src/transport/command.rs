@@ -1,12 +1,14 @@
 //! A command on its channel: its input goes in, its output comes out, until its end is proved.
 
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use deploy_core::Exit;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::exit::proved;
+use super::flow::Flow;
 use super::input::Input;
 use super::job::{Progress, ready};
 use crate::bootstrap::Marks;
@@ -57,6 +59,8 @@ pub(crate) struct Command {
     pub(crate) other: Option<Become>,
     line: String,
     phase: Phase,
+    /// When its channel was asked for.
+    asked: Option<Instant>,
     channel: Option<WireChannel>,
     marks: [Marks; 2],
     words: [Option<String>; 2],
@@ -79,6 +83,7 @@ impl Command {
             other: order.other,
             line: order.line,
             phase: Phase::Opening,
+            asked: None,
             channel: None,
             marks: order.marks,
             words: [None, None],
@@ -114,6 +119,11 @@ impl Command {
         self.input.cut();
     }
 
+    /// How long it waits for news of its input at most.
+    pub(crate) fn rests(&self) -> Option<Duration> {
+        self.input.rests().filter(|_| self.phase == Phase::Running)
+    }
+
     /// The connection is lost.
     pub(crate) fn lose(&mut self, why: &str) {
         let lost = || Exit::Lost(why.to_owned());
@@ -136,9 +146,14 @@ impl Command {
     }
 
     fn open(&mut self, wire: &Wire) -> Result<Progress, WireError> {
+        let asked = *self.asked.get_or_insert_with(Instant::now);
         match wire.open_command(WINDOW) {
             Poll::Pending => Ok(Progress::Waits),
             Poll::Ready(Ok(channel)) => {
+                // Others tell later what they took in, some of them only after half of the window.
+                if wire.is_openssh() {
+                    self.input.set_flow(Flow::new(asked.elapsed()));
+                }
                 self.channel = Some(channel);
                 self.phase = Phase::Starting;
                 Ok(Progress::Moved)

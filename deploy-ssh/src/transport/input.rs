@@ -1,8 +1,11 @@
 //! What a command reads: first what makes it run, then its own input, and the end.
 
+use std::time::{Duration, Instant};
+
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
+use super::flow::Flow;
 use super::job::ready;
 use crate::wire::{Wire, WireChannel, WireError};
 
@@ -25,6 +28,7 @@ enum Next {
 pub(crate) struct Input {
     next: Next,
     own: mpsc::Receiver<Vec<u8>>,
+    flow: Flow,
     /// A packet is on its way, in part.
     writing: bool,
     cut: bool,
@@ -32,7 +36,18 @@ pub(crate) struct Input {
 
 impl Input {
     pub(crate) fn new(preamble: Vec<u8>, own: mpsc::Receiver<Vec<u8>>) -> Self {
-        Self { next: Next::Bytes(preamble, 0), own, writing: false, cut: false }
+        let flow = Flow::unlimited();
+        Self { next: Next::Bytes(preamble, 0), own, flow, writing: false, cut: false }
+    }
+
+    /// From now on no more is on its way than this lets.
+    pub(crate) fn set_flow(&mut self, flow: Flow) {
+        self.flow = flow;
+    }
+
+    /// How long it waits for news at most.
+    pub(crate) fn rests(&self) -> Option<Duration> {
+        self.flow.rests(Instant::now())
     }
 
     /// Ends it as soon as that is possible, and drops what was not sent.
@@ -65,14 +80,20 @@ impl Input {
         may: bool,
     ) -> Result<Option<bool>, WireError> {
         let mut moved = false;
+        let now = Instant::now();
+        self.flow.look(channel.room(), now);
         for _ in 0..TURN {
             self.find_next(may);
             let Next::Bytes(bytes, from) = &mut self.next else { break };
+            if !self.writing && !self.flow.admits(now) {
+                break;
+            }
             let written = ready(channel.write(&bytes[*from..]));
             self.writing = matches!(written, Ok(None)) && wire.waits_to_write();
             match written {
                 Ok(Some(written)) => {
                     *from += written;
+                    self.flow.sent(written);
                     moved = true;
                 }
                 Ok(None) if self.writing => return Ok(None),

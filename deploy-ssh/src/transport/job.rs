@@ -2,6 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 use std::task::Poll;
+use std::time::Duration;
 
 use rustix::event::PollFlags;
 
@@ -52,6 +53,14 @@ impl Job {
             Self::Command(job) => job.lose(why),
             Self::Kill(_) => {}
             Self::Tunnel(job) => job.lose(why),
+        }
+    }
+
+    /// How long it waits for news at most.
+    pub(crate) fn rests(&self) -> Option<Duration> {
+        match self {
+            Self::Command(job) => job.rests(),
+            Self::Kill(_) | Self::Tunnel(_) => None,
         }
     }
 

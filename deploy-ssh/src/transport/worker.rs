@@ -200,6 +200,7 @@ impl Worker {
                     next = self.wire.keepalive().map_err(|error| error.to_string())?;
                 }
                 time = time.min(next.max(Duration::from_secs(1)));
+                time = self.jobs.iter().filter_map(Job::rests).fold(time, Duration::min);
             }
         }
         // What an idle session hears waits for its next command, but not its end. A packet that is on

@@ -52,6 +52,11 @@ impl WireChannel {
         }
     }
 
+    /// How many bytes the server lets us send before it has said more.
+    pub(crate) fn room(&self) -> u32 {
+        self.channel.write_window().remaining
+    }
+
     /// Writes what there is room for, one packet at most.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Step<usize> {
         match self.channel.write(bytes) {

@@ -149,6 +149,19 @@ async fn no_status_and_no_lie_makes_a_success() {
 }
 
 #[tokio::test]
+async fn input_reaches_a_server_that_tells_of_it_late() {
+    // Only after half of its window, one of them in the name of a server that tells sooner.
+    for mode in ["late-news", "late-news-of-openssh"] {
+        let server = Scripted::start(mode);
+        let auth = Auth::password(Secret::new("right"));
+        let connector = server.builder().auth(auth).build().unwrap();
+        let session = connector.open(&context(), &server.endpoint).await.unwrap();
+        let ran = run(&session, "wc -c", vec![b'x'; 5 << 20]).await;
+        assert_eq!(ran.text().trim(), "5242880", "{mode}: {:?}", ran.exit);
+    }
+}
+
+#[tokio::test]
 async fn the_end_is_proved_by_the_host_itself() {
     // The server's own word about the status is not needed, and a false one does no harm.
     for mode in ["no-status", "lying-zero", "late-one"] {
@@ -172,11 +185,12 @@ async fn a_signal_is_over_also_when_its_command_complains() {
         exit = session.run(context(), script, io) => panic!("{exit:?}"),
         up = said.read() => assert_eq!(up.unwrap(), b"up\n"),
     }
-    drop(session);
     // The first connection was given up, as this server knows no strict key exchange.
     let mut lines = server.said.by_ref().lines().map(Result::unwrap);
     assert_eq!(lines.next().unwrap(), "over");
-    let mut closed: Vec<String> = lines.take_while(|line| line != "over").collect();
+    let mut closed: Vec<String> = lines.by_ref().take(2).collect();
     closed.sort();
     assert_eq!(closed, ["closed 0", "closed 1"]);
+    drop(session);
+    assert_eq!(lines.next().unwrap(), "over");
 }

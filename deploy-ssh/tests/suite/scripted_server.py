@@ -47,6 +47,8 @@ class Server(paramiko.ServerInterface):
     def check_channel_exec_request(self, channel, command):
         if mode == "refuse-exec":
             return False
+        if mode.startswith("late-news"):
+            channel.in_window_threshold = channel.in_window_size // 2
         threading.Thread(target=execute, args=(channel, command), daemon=True).start()
         return True
 
@@ -136,6 +138,8 @@ class TellsEnd(paramiko.Transport):
 def serve(connection):
     kinds = {"says-nothing": SaysNothing, "noisy-kill": TellsEnd}
     transport = kinds.get(mode, paramiko.Transport)(connection)
+    if mode == "late-news-of-openssh":
+        transport.local_version = "SSH-2.0-OpenSSH_9.9"
     options = transport.get_security_options()
     if mode == "only-etm":
         options.digests = ["hmac-sha2-256-etm@openssh.com"]
