@@ -13,17 +13,13 @@ use crate::prober::ProbeQuestion;
 
 /// What every program that changes something is made of, in the order in which the parts need each
 /// other.
-const COMMON: [&str; 18] = [
-    PROTOCOL,
+const COMMON: [&str; 15] = [
+    "eval \"$common_program\"",
     include_str!("script/failure.sh"),
     include_str!("script/durable.sh"),
-    // The guards of hooks need it, too.
-    "eval \"$ending_program\"",
     include_str!("script/process.sh"),
     include_str!("script/as_user.sh"),
     include_str!("script/hook.sh"),
-    include_str!("script/bound.sh"),
-    include_str!("script/follow.sh"),
     MARK,
     include_str!("script/lock.sh"),
     ASKER,
@@ -59,8 +55,10 @@ const CONFIRM: &str = include_str!("script/confirm.sh");
 const ASKER: &str = include_str!("script/asker.sh");
 const ASK: &str = include_str!("script/ask.sh");
 const PROTOCOL: &str = include_str!("script/protocol.sh");
-const ENDING: &str = include_str!("script/ending.sh");
-const GUARD: &str = include_str!("script/guard.sh");
+const WATCH: &str = include_str!("script/watch.sh");
+/// What the watchers of hooks need, too.
+const SHARED: [&str; 3] =
+    [PROTOCOL, include_str!("script/ending.sh"), include_str!("script/passing_on.sh")];
 const AS_USER: &str = include_str!("script/user_program.sh");
 
 /// The longest program. Linux takes no argument of 128 KiB or more.
@@ -79,7 +77,8 @@ pub(crate) struct HostPlan<'a> {
     pub(crate) node: &'a str,
     /// The name of this run: on the host, in the names of what it has not finished.
     pub(crate) run: &'a str,
-    /// What proves that a marker is the program's own. It is in no file and no environment.
+    /// What proves that a marker is the program's own. It is in no file, and in no environment but that of the
+    /// program's own watchers of hooks.
     pub(crate) nonce: &'a str,
 }
 

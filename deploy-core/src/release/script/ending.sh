@@ -1,5 +1,5 @@
 # Ending a process group, by signals that reach it also when it is another user's. Part of the program,
-# and of the guards of its hooks.
+# and of the watchers of its hooks.
 
 signal_program='kill "-$1" "-$2" 2>/dev/null || kill "-$1" "-$3" 2>/dev/null'
 
@@ -26,6 +26,11 @@ signal_group() {
     return "$signalled"
 }
 
+# meanwhile: what is done again and again while a group is given time to end.
+meanwhile() {
+    true
+}
+
 # end_group <leader>: TERM, up to 5 s, KILL; KILL at once when we are in a hurry.
 end_group() {
     patience=50
@@ -36,6 +41,7 @@ end_group() {
     while [ -z "$hurry" ] && [ "$patience" -gt 0 ] && signal_group 0 "$1"; do
         sleep "0.$nap" 2>/dev/null || { sleep 1; patience=$((patience - 9)); }
         patience=$((patience - nap))
+        meanwhile
     done
     signal_group KILL "$1"
 }

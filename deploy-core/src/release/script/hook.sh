@@ -1,8 +1,9 @@
 # Hooks: the author's own commands. Each runs in its own process group with a log file as its output,
-# so that a daemon it leaves behind holds nothing of ours; the log is passed on while it grows.
+# so that a daemon it leaves behind holds nothing of ours; its watcher passes the log on while it grows.
 
 log=
 log_prefix=
+forwarded=0
 
 # hooks <point> <directory> <release> <the one before>: the hooks of a point; the first that fails ends
 # it. A failure is in $hook_code and $hook_message.
@@ -22,11 +23,13 @@ hooks() {
 # hook <number> <seconds> <command> [user]: called by the lists of hooks.
 hook() {
     [ -z "$hurry" ] || { hook_code=cancelled hook_message="hook $1 was left out"; return 1; }
-    log=$deploy/logs/$release/$log_prefix$step-$point-$1.log
-    late=$work/late-$step-$point-$1
-    over_mark=$work/over-$step-$point-$1
+    name=$step-$point-$1
+    log=$deploy/logs/$release/$log_prefix$name.log
+    late=$work/late-$name
     [ -d "${log%/*}" ] || mkdir -p "${log%/*}"
     size_of "$log"
+    followed=$log
+    offset=$bytes
     hook_user=${4-}
     [ -z "$hook_user" ] || way_to "$hook_user"
     # The command may start a daemon: it gets the log, and no other file of ours.
@@ -36,24 +39,10 @@ hook() {
         hand_over "$3"
         start_as_user >>"$log" 2>&1
     fi
-    guard_hook "$child" "$2"
-    # Ignored until the follower listens; the file tells it what it missed.
-    trap '' USR1
-    follow "$log" "$bytes" &
-    follower=$!
-    trap - USR1
+    watch_hook "$child" "$2"
     await_child
     way='' input=/dev/null
-    if [ -e "$late" ]; then
-        wait "$guard"
-    else
-        signal_group KILL "$guard"
-        wait "$guard" 2>/dev/null
-    fi
-    echo over >"$over_mark"
-    kill -USR1 "$follower" 2>/dev/null
-    # A signal may end a wait before its time, and two must not write at once.
-    while kill -0 "$follower" 2>/dev/null; do wait "$follower"; done
+    take_over
     if [ -e "$late" ]; then
         hook_code=hook_timed_out hook_message="hook $1 ran for longer than its $2 s"
     elif must_end; then
@@ -66,17 +55,31 @@ hook() {
     return 1
 }
 
-# guard_hook <hook> <seconds>
-guard_hook() {
-    set -- sh -c "$ending_program$guard_program" guard $$ "$1" "$2" "$late" "$way" "$hook_user" "$input"
+# watch_hook <hook> <seconds>. What proves our words is in no list of processes.
+watch_hook() {
+    set -- sh -c "$common_program$watch_program" watch $$ "$1" "$2" "$way" "$hook_user" "$input" \
+        "$work" "$step" "$followed" "$offset" "$forwarded" "$name"
     if [ -n "$group" ]; then
-        "$group" "$@" </dev/null >/dev/null 2>&1 3<&- &
+        DEPLOY_NONCE=$nonce "$group" "$@" </dev/null 2>/dev/null 3<&- &
     else
         set -m
-        "$@" </dev/null >/dev/null 2>&1 3<&- &
+        DEPLOY_NONCE=$nonce "$@" </dev/null 2>/dev/null 3<&- &
         set +m
     fi
-    guard=$!
+    watcher=$!
+}
+
+# take_over: the hook has ended, and what its watcher has not passed on is passed on here. One that ends a
+# hook that is late goes on until nothing is left of it.
+take_over() {
+    [ -e "$late" ] || { true >"$work/ended-$name"; kill -TERM "$watcher"; } 2>/dev/null
+    # A signal may end a wait before its time, and two must not write at once.
+    while kill -0 "$watcher" 2>/dev/null; do wait "$watcher"; done 2>/dev/null
+    if { read -r before so_far <"$work/passed-$name"; } 2>/dev/null && is_number "$so_far"; then
+        offset=$before forwarded=$so_far
+    fi
+    pass_on
+    bound_log
 }
 
 # show_tail: the end of the log of the hook that failed.

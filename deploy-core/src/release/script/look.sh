@@ -5,8 +5,8 @@
 need_tools() {
     missing=
     for tool in "$@"; do
-        command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
-    done
+        command -v "$tool" || missing="$missing $tool"
+    done >/dev/null 2>&1
     [ -z "$missing" ] || fail tool_missing "the host lacks$missing"
 }
 
@@ -46,15 +46,25 @@ clear_leftovers() {
     discard "$@"
 }
 
-# look_at_current: what current points to, in $current_link, and the release's id in $current.
+# look_at_current: what current points to, in $current_link, and the release's id in $current. A release of
+# ours is found without a process.
 look_at_current() {
     current=
     current_link=
     if [ -h "$root/current" ]; then
-        ask readlink "$root/current"
-        current_link=$answer
-        current=${current_link#releases/}
-        plain "$current" || current=
+        for current in "$deploy"/marks/*; do
+            current=${current##*/}
+            ! plain "$current" || ! serves_still || break
+            current=
+        done
+        if [ -n "$current" ]; then
+            current_link=releases/$current
+        else
+            ask readlink "$root/current"
+            current_link=$answer
+            current=${current_link#releases/}
+            plain "$current" || current=
+        fi
     elif [ -e "$root/current" ]; then
         fail host_failed "$root/current is not a link"
     fi

@@ -5,7 +5,7 @@
 # what is large, $quick_tool is tried first: it has the processor's own instructions for it.
 find_digest_tool() {
     quick_tool=
-    if [ "$size" -ge 4194304 ] && command -v openssl >/dev/null 2>&1; then
+    if [ "$size" -ge 1048576 ] && command -v openssl >/dev/null 2>&1; then
         quick_tool='openssl dgst -sha256 -r'
     fi
     digest=sha256
@@ -58,11 +58,6 @@ receive_package() {
     spool=$work/package
     # The node sends nothing more before it is asked again, so reading ahead takes nothing away.
     head -c "$size" <&3 >"$spool" 2>"$work/said" || broken "head: $(first_said)"
-    size_of "$spool"
-    if [ "$bytes" != "$size" ]; then
-        stopped=yes
-        alive
-    fi
     finish "$damaged"
     begin verify
     verify_package
@@ -76,9 +71,21 @@ receive_package() {
 verify_package() {
     digest_of "$spool"
     case $digest in
-        md5) [ "$found" = "$md5" ] || fail digest_mismatch "the package has the MD5 $found on the host, and $md5 was sent" ;;
-        *) [ "$found" = "$sha256" ] || fail digest_mismatch "the package has the SHA-256 $found on the host, and $sha256 was sent" ;;
+        md5) sent=$md5 kind=MD5 ;;
+        *)
+            sent=$sha256 kind=SHA-256
+            [ "$found" != "$sent" ] || return 0
+            ;;
     esac
+    size_of "$spool"
+    if [ "$bytes" != "$size" ]; then
+        # The node went away before it had sent all.
+        step=transfer
+        stopped=yes
+        alive
+    fi
+    [ "$found" = "$sent" ] ||
+        fail digest_mismatch "the package has the $kind $found on the host, and $sent was sent"
 }
 
 # digest_of <file>: in $found.

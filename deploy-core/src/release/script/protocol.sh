@@ -12,7 +12,7 @@ say() {
 begin() {
     step=$1
     alive
-    [ ! -d "$work" ] || echo 0 >"$work/forwarded"
+    forwarded=0
     say step "$step" begin
 }
 

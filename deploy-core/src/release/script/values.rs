@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{AS_USER, ENDING, GUARD, HostPlan, Work, code};
+use super::{AS_USER, HostPlan, SHARED, WATCH, Work, code};
 use crate::archive::PackageFormat;
 use crate::model::{
     HookPoint, Md5Digest, ProbedFrom, ReleaseId, RollbackTarget, Sha256Digest, UserName,
@@ -52,8 +52,8 @@ impl HostPlan<'_> {
             ("history_head", self.history_head()),
             ("hook_users", self.hook_users()),
             ("facts", self.environment().map(|(name, _)| name).join(" ")),
-            ("ending_program", code(ENDING)),
-            ("guard_program", code(GUARD)),
+            ("common_program", SHARED.map(code).concat()),
+            ("watch_program", code(WATCH)),
             ("user_program", code(AS_USER)),
         ]
     }
