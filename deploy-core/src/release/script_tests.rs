@@ -1,7 +1,10 @@
 //! The program's text: what it holds, and what it never does.
 
 use std::fs::File;
-use std::process::Command;
+use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use super::*;
@@ -121,4 +124,55 @@ fn the_space_asked_for_counts_blocks_and_what_lies_beside() {
 fn the_program_stays_small() {
     let length = script(0).unwrap().len();
     assert!(length < 34 * 1024, "{length}");
+}
+
+/// A hook that writes without end, its watcher, whose words nobody takes, and what stands for the program.
+fn watched(shell: &[&str], dir: &Path, seconds: &str) -> [Child; 3] {
+    let (work, log) = (dir.join("work"), dir.join("log"));
+    std::fs::create_dir_all(&work).unwrap();
+    let output = std::fs::File::create(&log).unwrap();
+    let program = Command::new("sleep").arg("1000").spawn().unwrap();
+    let endless = "while :; do head -c 100000 /dev/zero; sleep 0.1; done";
+    let hook = Command::new("setsid").args(["sh", "-c", endless]).stdout(output).spawn().unwrap();
+    let watcher = Command::new("setsid")
+        .args(shell)
+        .args(["-c", &(SHARED.map(code).concat() + &code(WATCH)), "watch"])
+        .args([&program.id().to_string(), &hook.id().to_string(), seconds, "", "", "/dev/null"])
+        .args([&work, Path::new("before_switch"), &log])
+        .args(["0", "0", "name"])
+        .env("DEPLOY_NONCE", "nonce")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    [program, hook, watcher]
+}
+
+#[test]
+fn a_watcher_does_its_duties_when_nobody_takes_what_it_says() {
+    for shell in [&["dash"][..], &["bash"], &["busybox", "sh"]] {
+        for late in [true, false] {
+            let dir = tempfile::tempdir().unwrap();
+            let seconds = if late { "1" } else { "1000" };
+            let [mut program, mut hook, mut watcher] = watched(shell, dir.path(), seconds);
+            if !late {
+                // What was written first is more than a pipe holds.
+                while !dir.path().join("work/passed-name").exists() {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                program.kill().unwrap();
+                program.wait().unwrap();
+            }
+            let signal = hook.wait().unwrap().signal();
+            assert_eq!(signal, Some(if late { 15 } else { 9 }), "{shell:?}");
+            assert_eq!(dir.path().join("work/late-name").exists(), late, "{shell:?}");
+            let mut said = Vec::new();
+            watcher.stdout.take().unwrap().read_to_end(&mut said).unwrap();
+            watcher.wait().unwrap();
+            if late {
+                assert!(said.starts_with(b"@deploy nonce out before_switch "), "{shell:?}");
+                program.kill().unwrap();
+                program.wait().unwrap();
+            }
+        }
+    }
 }

@@ -11,15 +11,17 @@
 
 use std::time::{Duration, Instant};
 
-/// The least that may be on its way, in bytes.
+/// What may always be on its way, in bytes: this much,
 const LEAST: u32 = 128 * 1024;
+
+/// and for each millisecond that news takes this much,
+const LEAST_BY_MILLI: u64 = 100 * 1024;
+
+/// but no more than this. What is far away may be slow now and then for reasons that are not the host's.
+const ALWAYS: u32 = 1024 * 1024;
 
 /// OpenSSH's server tells what its host took in when that is more than these bytes.
 const UNTOLD: u128 = 96 * 1024;
-
-/// What may be on its way at first for each millisecond that news takes, in bytes. With 32 ms it is
-/// all of a window of 2 MiB.
-const FIRST: u64 = 64 * 1024;
 
 /// After this time without news the limit goes. It is there for servers that tell later than we know.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -29,6 +31,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(crate) struct Flow {
     /// How long news takes, as far as is known.
     trip: Duration,
+    least: u32,
     limit: u32,
     /// The server's window before anything was sent; known once there was a look at it.
     window: Option<u32>,
@@ -54,6 +57,7 @@ impl Flow {
     pub(crate) fn unlimited() -> Self {
         Self {
             trip: Duration::ZERO,
+            least: u32::MAX,
             limit: u32::MAX,
             window: None,
             sent: 0,
@@ -65,14 +69,18 @@ impl Flow {
 
     /// News of what a host took in takes about as long as `trip`, from question to answer.
     pub(crate) fn new(trip: Duration) -> Self {
-        let first = FIRST.saturating_mul(u64::try_from(trip.as_millis()).unwrap_or(u64::MAX));
-        let limit = u32::try_from(first).unwrap_or(u32::MAX).max(LEAST);
-        Self { trip, limit, ..Self::unlimited() }
+        let millis = u64::try_from(trip.as_millis()).unwrap_or(u64::MAX);
+        let by_distance = u32::try_from(LEAST_BY_MILLI.saturating_mul(millis));
+        let least = by_distance.unwrap_or(u32::MAX).clamp(LEAST, ALWAYS);
+        Self { trip, least, limit: least, ..Self::unlimited() }
     }
 
     /// Takes in the news: how much room there is in the server's window.
     pub(crate) fn look(&mut self, room: u32, now: Instant) {
-        let window = *self.window.get_or_insert(room);
+        let window = self.window.unwrap_or_default();
+        // It is opened before anything is sent, by some in two steps.
+        let window = if self.sent == 0 { window.max(room) } else { window };
+        self.window = Some(window);
         let taken = self.sent.saturating_sub(window.saturating_sub(room).into());
         if taken > self.taken {
             self.taken = taken;
@@ -91,7 +99,7 @@ impl Flow {
         self.trip = self.trip.min(took);
         let micros = |time: Duration| time.as_micros().max(1);
         let enough = UNTOLD + 2 * u128::from(round.amount) * micros(self.trip) / micros(took);
-        self.limit = u32::try_from(enough).unwrap_or(u32::MAX).max(LEAST);
+        self.limit = u32::try_from(enough).unwrap_or(u32::MAX).max(self.least);
     }
 
     /// Whether more may go out now.
@@ -225,12 +233,41 @@ mod tests {
     }
 
     #[test]
-    fn of_a_busy_host_half_of_what_is_on_its_way_waits_at_most() {
-        // It took its time to answer, as if it were far away.
-        let (host, late) = (Host::openssh(NEAR, 20 * KIB), Duration::from_millis(10));
+    fn of_a_busy_host_that_was_slow_to_answer_not_much_more_waits() {
+        let (host, late) = (Host::openssh(NEAR, 20 * KIB), Duration::from_millis(4));
         let course = host.take(Flow::new(late), 20 * MIB);
-        assert!(course.waited[0] > 600 * KIB, "{course:?}");
-        assert!(course.waited[1] <= 2 * 20 * 10 * KIB + 96 * KIB + PACKET, "{course:?}");
+        assert!(course.waited[0] < 400 * KIB + PACKET, "{course:?}");
+    }
+
+    #[test]
+    fn a_host_that_goes_further_away_is_not_kept_waiting_for_long() {
+        let was = Duration::from_millis(10);
+        let host = Host::openssh(10 * was, 100 * KIB);
+        // A MiB for each time there and back.
+        assert!(host.take(Flow::new(was), 20 * MIB).time < 25 * 10 * was);
+    }
+
+    /// Sends all that is admitted, and has it taken in after some time. Gives how much that was.
+    fn round(flow: &mut Flow, now: &mut Instant, took: Duration) -> u64 {
+        let before = flow.sent;
+        while flow.admits(*now) && flow.sent - before < 2048 * KIB {
+            flow.sent(1024);
+        }
+        *now += took;
+        flow.look(2 << 20, *now);
+        flow.sent - before
+    }
+
+    #[test]
+    fn what_may_be_on_its_way_grows_while_the_way_limits_and_falls_when_the_host_does() {
+        let (mut now, mut flow) = (Instant::now(), Flow::new(NEAR));
+        flow.look(2 << 20, now);
+        let grown: Vec<u64> = (0..4).map(|_| round(&mut flow, &mut now, NEAR) / KIB).collect();
+        assert_eq!(grown, [128, 352, 800, 1696]);
+        assert_eq!(round(&mut flow, &mut now, 20 * NEAR) / KIB, 2048);
+        let fallen: Vec<u64> =
+            (0..3).map(|_| round(&mut flow, &mut now, 20 * NEAR) / KIB).collect();
+        assert_eq!(fallen, [301, 128, 128]);
     }
 
     #[test]

@@ -34,13 +34,13 @@ meanwhile() {
 # end_group <leader>: TERM, up to 5 s, KILL; KILL at once when we are in a hurry.
 end_group() {
     patience=50
-    nap=1
+    tenths=1
     # Each look at another user's group is a run of sudo.
-    [ -z "$way" ] || nap=5
+    [ -z "$way" ] || tenths=5
     [ -n "$hurry" ] || signal_group TERM "$1"
     while [ -z "$hurry" ] && [ "$patience" -gt 0 ] && signal_group 0 "$1"; do
-        sleep "0.$nap" 2>/dev/null || { sleep 1; patience=$((patience - 9)); }
-        patience=$((patience - nap))
+        sleep "0.$tenths" 2>/dev/null || { sleep 1; patience=$((patience - 9)); }
+        patience=$((patience - tenths))
         meanwhile
     done
     signal_group KILL "$1"

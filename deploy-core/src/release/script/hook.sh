@@ -77,8 +77,12 @@ take_over() {
     while kill -0 "$watcher" 2>/dev/null; do wait "$watcher"; done 2>/dev/null
     if { read -r before so_far <"$work/passed-$name"; } 2>/dev/null && is_number "$so_far"; then
         offset=$before forwarded=$so_far
+    elif [ -e "$work/passed-$name" ]; then
+        # A full disk: nothing is passed on twice.
+        size_of "$log"
+        offset=$bytes
     fi
-    pass_on
+    while pass_on; do :; done
     bound_log
 }
 

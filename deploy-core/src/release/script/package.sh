@@ -58,6 +58,11 @@ receive_package() {
     spool=$work/package
     # The node sends nothing more before it is asked again, so reading ahead takes nothing away.
     head -c "$size" <&3 >"$spool" 2>"$work/said" || broken "head: $(first_said)"
+    size_of "$spool"
+    if [ "$bytes" != "$size" ]; then
+        stopped=yes
+        alive
+    fi
     finish "$damaged"
     begin verify
     verify_package
@@ -71,21 +76,9 @@ receive_package() {
 verify_package() {
     digest_of "$spool"
     case $digest in
-        md5) sent=$md5 kind=MD5 ;;
-        *)
-            sent=$sha256 kind=SHA-256
-            [ "$found" != "$sent" ] || return 0
-            ;;
+        md5) [ "$found" = "$md5" ] || fail digest_mismatch "the package has the MD5 $found on the host, and $md5 was sent" ;;
+        *) [ "$found" = "$sha256" ] || fail digest_mismatch "the package has the SHA-256 $found on the host, and $sha256 was sent" ;;
     esac
-    size_of "$spool"
-    if [ "$bytes" != "$size" ]; then
-        # The node went away before it had sent all.
-        step=transfer
-        stopped=yes
-        alive
-    fi
-    [ "$found" = "$sent" ] ||
-        fail digest_mismatch "the package has the $kind $found on the host, and $sent was sent"
 }
 
 # digest_of <file>: in $found.

@@ -1,16 +1,29 @@
 # Passing a log on to the node, in counted frames, at most 64 KiB a step. Part of the program, and of the
 # watchers of its hooks: never of both at once.
 
-# pass_on: passes on what $followed has beyond $offset.
+# frame <bytes>: what was copied, whole; nothing when it has gone.
+frame() {
+    say out "$step" "$1"
+    cat
+} <"$work/chunk"
+
+# put <command…>: what writes to the node.
+put() {
+    "$@"
+}
+
+# pass_on: passes on what $followed has beyond $offset; fails when that is nothing.
 pass_on() {
     size_of "$followed"
     [ "$bytes" -gt "$offset" ] || return 1
     room=$((65536 - forwarded))
     if [ "$room" -le 0 ]; then
-        [ "$room" -lt 0 ] || say more "$step" "$followed"
-        forwarded=65537
         offset=$bytes
-        return 1
+        [ "$room" -eq 0 ] || return 1
+        # What does not fit is at least named.
+        forwarded=65537
+        put say more "$step" "$followed"
+        return 0
     fi
     # Copied first, so that the count is true whatever the hook does to its log.
     # Without a pipe, whose reader would end before its writer. Byte by byte, but never more than
@@ -18,12 +31,9 @@ pass_on() {
     dd if="$followed" of="$work/chunk" bs=1 skip="$offset" count="$room" 2>/dev/null
     size_of "$work/chunk"
     [ "$bytes" -gt 0 ] || return 1
-    say out "$step" "$bytes"
-    cat "$work/chunk"
     offset=$((offset + bytes))
     forwarded=$((forwarded + bytes))
-    # What did not fit is at least named.
-    [ "$bytes" -lt "$room" ] || pass_on
+    put frame "$bytes" 2>/dev/null
     return 0
 }
 

@@ -4,8 +4,10 @@
 newline='
 '
 
+# Some shells give up a line when a signal comes while it waits for room; of a line that short all is
+# written or nothing.
 say() {
-    printf '@deploy %s %s\n' "$nonce" "$*"
+    printf '@deploy %s %s\n' "$nonce" "$*" 2>/dev/null || printf '@deploy %s %s\n' "$nonce" "$*"
 }
 
 # begin <step>: the step is under way, unless we were told to stop.

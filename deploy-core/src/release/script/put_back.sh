@@ -26,6 +26,7 @@ put_back() {
 # the hooks that run after a switch.
 go_back() {
     step=rollback
+    forwarded=0
     say step rollback begin
     if [ -n "$previous_link" ]; then
         [ -d "$(directory_of "$previous_link")" ] && point_to "$previous_link"

@@ -10,25 +10,52 @@ unset DEPLOY_NONCE
 hurry=
 over=
 nap=
+writer=
+noted=
+late=
 pause=0.05
 # It is told when the hook has ended, and finishes its frame. What it does not hear yet the file tells it.
 trap 'over=yes; kill -KILL "$nap" 2>/dev/null' TERM
-# A node that has gone makes our words fail, and nothing more.
-trap true PIPE
 
-# look: what is new goes to the node. The pause until the next look grows while there is nothing.
+# put <command…>: in a process of its own, because a node that takes nothing must not keep us from our
+# duties.
+put() {
+    "$@" &
+    writer=$!
+}
+
+# look: what is new goes to the node, as soon as it has what was before.
 look() {
-    if pass_on; then
-        pause=0.05
-        echo "$offset $forwarded" >"$work/passed-$name"
+    if [ -n "$writer" ]; then
+        # Whoever waits for a nap takes notice of this one's end, too.
+        kill -0 "$writer" 2>/dev/null && return
+        wait "$writer"
+        writer=
     fi
-    bound_log
+    [ -n "$over" ] || ! pass_on || pause=0.05
+}
+
+# note: how far we are, for whoever goes on.
+note() {
+    [ "$offset $forwarded" != "$noted" ] || return 0
+    noted="$offset $forwarded"
+    echo "$noted" >"$work/passed-$name"
 }
 
 meanwhile() {
     look
+    bound_log
+    note
 }
 
+# has_ended: whether the hook has.
+has_ended() {
+    [ -z "$over" ] && [ ! -e "$work/ended-$name" ] || return 0
+    # Hooks may remove anything.
+    [ ! -d "$work" ] && ! kill -0 "$hook" 2>/dev/null
+}
+
+# rest: the pause until the next look grows while there is nothing.
 rest() {
     sleep "$pause" >/dev/null 2>&1 &
     nap=$!
@@ -43,20 +70,24 @@ rest() {
 clock
 # The clock tells whole seconds.
 until=$((seconds + left + 1))
-while [ -z "$over" ]; do
+while :; do
     if ! kill -0 "$program" 2>/dev/null; then
         signal_group KILL "$hook"
+        [ -z "$writer" ] || kill -KILL "$writer" 2>/dev/null
         exit
     fi
-    [ ! -e "$work/ended-$name" ] || exit
-    # Hooks may remove anything.
-    [ -d "$work" ] || kill -0 "$hook" 2>/dev/null || exit
-    look
+    if has_ended || [ -n "$late" ]; then over=yes; fi
+    meanwhile
+    if [ -n "$over" ]; then
+        while [ -n "$writer" ] && kill -0 "$writer" 2>/dev/null; do wait "$writer"; done
+        exit
+    fi
     clock
-    if [ "$seconds" -ge "$until" ]; then
+    if [ "$seconds" -ge "$until" ] && ! has_ended; then
+        late=yes
         echo late >"$work/late-$name"
         end_group "$hook"
-        exit
+    else
+        rest
     fi
-    [ -n "$over" ] || rest
 done
