@@ -1,9 +1,9 @@
 //! How much of a command's input may be on its way at once.
 //!
 //! A server opens a window of 2 MiB, and a host that is near takes in less than comes. What is left over
-//! waits in the server, which then moves it about in memory again and again: 20 MiB sent as fast as the
-//! window lets them cost OpenSSH's server three times the processor time of the same bytes sent as the host
-//! takes them in. So no more is on its way than what keeps the host busy until news of it is here.
+//! waits in the server, which then moves it about in memory again and again: of 20 MiB sent as fast as the
+//! window lets them that is three quarters of the processor time of OpenSSH's server (`ssh_fleet` in
+//! benches/RESULTS.md). So no more is on its way than what keeps the host busy until news of it is here.
 //!
 //! The time that a whole limit's worth takes to be taken in is compared with the time that news takes
 //! alone. When both are the same the way is what limits, and the limit doubles, up to the window; when
@@ -11,14 +11,15 @@
 
 use std::time::{Duration, Instant};
 
-/// What may always be on its way, in bytes: this much,
+/// What may be on its way at least, in bytes, to a host that is near.
 const LEAST: u32 = 128 * 1024;
 
-/// and for each millisecond that news takes this much,
+/// The same for each millisecond that news takes, up to [`LEAST_FAR`]: what comes from far away may be slow
+/// now and then for reasons that are not the host's.
 const LEAST_BY_MILLI: u64 = 100 * 1024;
 
-/// but no more than this. What is far away may be slow now and then for reasons that are not the host's.
-const ALWAYS: u32 = 1024 * 1024;
+/// What may be on its way at least to a host that is far away, in bytes.
+const LEAST_FAR: u32 = 1024 * 1024;
 
 /// OpenSSH's server tells what its host took in when that is more than these bytes.
 const UNTOLD: u128 = 96 * 1024;
@@ -71,7 +72,7 @@ impl Flow {
     pub(crate) fn new(trip: Duration) -> Self {
         let millis = u64::try_from(trip.as_millis()).unwrap_or(u64::MAX);
         let by_distance = u32::try_from(LEAST_BY_MILLI.saturating_mul(millis));
-        let least = by_distance.unwrap_or(u32::MAX).clamp(LEAST, ALWAYS);
+        let least = by_distance.unwrap_or(u32::MAX).clamp(LEAST, LEAST_FAR);
         Self { trip, least, limit: least, ..Self::unlimited() }
     }
 

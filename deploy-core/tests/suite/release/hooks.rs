@@ -172,6 +172,21 @@ on_every_host! {
         assert_eq!(std::fs::metadata(path).unwrap().len(), 320_009);
     }
 
+    hooks_on_the_way_back_are_heard_after_one_that_wrote_too_much(host) {
+        let (one, two) = (Package::version("one"), Package::version("two"));
+        host.deploy(&one, &host.task("d1", 1, &one)).await;
+        let mut task = host.task("d2", 2, &two);
+        let much = "[ -z \"$DEPLOY_ROLLBACK\" ] || { echo back; exit; }; head -c 70000 /dev/zero | tr '\\0' x; exit 3";
+        task.release.hooks.after_switch = vec![hook(much)];
+        task.release.hooks.on_failure = vec![hook("echo told")];
+        let watched = Watched::new(&task);
+        let result = host.deploy_watched(&two, &task, &watched).await;
+        assert_eq!(result.status, HostStatus::RolledBack, "{result:?}");
+        let output = watched.output();
+        assert_eq!(output.matches(" is in ").count(), 1, "what does not fit is named once");
+        assert!(output.ends_with("back\ntold\n"), "{}", &output[output.len() - 200..]);
+    }
+
     the_log_of_a_hook_that_writes_without_end_is_bounded(host) {
         let package = Package::version("one");
         let mut task = host.task("d1", 1, &package);
