@@ -126,6 +126,22 @@ fn the_program_stays_small() {
     assert!(length < 34 * 1024, "{length}");
 }
 
+#[test]
+fn a_frame_whose_bytes_have_gone_is_not_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    let then = "work=. nonce=n step=unpack\nput frame 5 2>/dev/null\nsay step unpack end";
+    for shell in [&["dash"][..], &["bash"], &["busybox", "sh"]] {
+        let output = Command::new(shell[0])
+            .args(&shell[1..])
+            .args(["-c", &(SHARED.map(code).concat() + then)])
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(said, "@deploy n step unpack end\n", "{shell:?}");
+    }
+}
+
 /// A hook that writes without end, its watcher, whose words nobody takes, and what stands for the program.
 fn watched(shell: &[&str], dir: &Path, seconds: &str) -> [Child; 3] {
     let (work, log) = (dir.join("work"), dir.join("log"));
