@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use deploy_core::model::Endpoint;
 use deploy_core::{CommandIo, ConnectError, Exit, PipeReader, Secret, Session as _, pipe};
@@ -154,7 +155,9 @@ async fn input_reaches_a_server_that_tells_of_it_late() {
     for mode in ["late-news", "late-news-of-openssh"] {
         let server = Scripted::start(mode);
         let auth = Auth::password(Secret::new("right"));
-        let connector = server.builder().auth(auth).build().unwrap();
+        // Nothing else wakes this side for a long time.
+        let connector = server.builder().auth(auth).silence_timeout(Duration::from_secs(36_000));
+        let connector = connector.build().unwrap();
         let session = connector.open(&context(), &server.endpoint).await.unwrap();
         let ran = run(&session, "wc -c", vec![b'x'; 5 << 20]).await;
         assert_eq!(ran.text().trim(), "5242880", "{mode}: {:?}", ran.exit);
