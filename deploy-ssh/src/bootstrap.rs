@@ -1,10 +1,11 @@
 //! What is said to a host so that it runs a script, and what the host says about it.
 //!
-//! The command line holds a fixed text and nothing else, because everybody on the host can read it.
-//! All the rest goes over standard input: a supervisor, a runner, the script. The supervisor starts
-//! the runner in a session and process group of its own, waits for it, and tells its status. The runner
-//! takes in the script and evaluates it in its own shell; it says "ready" on both streams when it has
-//! it, and only then the command's own input is sent, so that it does no harm when `head` reads ahead.
+//! The command line holds two fixed texts and nothing else, because everybody on the host can read it: a
+//! supervisor and a runner. The supervisor starts the runner in a session and process group of its own,
+//! waits for it, and tells its status. The runner takes in the script and evaluates it in its own shell; it
+//! says "ready" on both streams when it has it, and only then the command's own input is sent, so that it
+//! does no harm when `head` reads ahead. What they are not to tell everybody goes over standard input,
+//! which shells read byte by byte: the nonces, and the script.
 //!
 //! Both speak in marks: the byte 0x1e, a nonce of 128 random bits, a word, a line feed. The mark of the
 //! end has another nonce than that of the start, which only the supervisor knows.
@@ -16,12 +17,11 @@ use std::io::{self, Read as _};
 
 use crate::other_user::Become;
 
+use marks::MARK;
 pub(crate) use marks::Marks;
 
-/// Starts the reading of what follows. It holds nothing that any login shell would change between
-/// single quotes: neither a quote nor `!`, `\` or a line feed. Lines that are not for it are passed
-/// over: a password that nobody asked for.
-const LISTEN: &str = r#"while IFS= read -r deploy_b; do case $deploy_b in ": deploy-boot;"*) eval "$deploy_b"; exit ;; esac; done; exit 125"#;
+/// What the line for the supervisor begins with.
+pub(crate) const BOOT: &str = "deploy-boot ";
 
 const SUPERVISOR: &str = include_str!("bootstrap/host.sh");
 const RUNNER: &str = include_str!("bootstrap/runner.sh");
@@ -45,7 +45,7 @@ impl Nonces {
 
 /// The command line that the login shell gets.
 pub(crate) fn command_line(other: Option<&Become>) -> String {
-    line(other, LISTEN)
+    format!("{} sh '{}'", line(other, &one_line(SUPERVISOR)), one_line(RUNNER))
 }
 
 /// The command line that signals the group of a command, or its leader where it leads none.
@@ -60,30 +60,25 @@ fn line(other: Option<&Become>, program: &str) -> String {
 
 /// What is sent before the command's own input. `script` holds no NUL.
 pub(crate) fn preamble(other: Option<&Become>, nonces: &Nonces, script: &str) -> Vec<u8> {
-    let mut sent = Vec::with_capacity(script.len() + 2048);
+    let mut sent = Vec::with_capacity(script.len() + 1024);
     if let Some(password) = other.and_then(Become::password) {
         sent.extend_from_slice(password.expose().as_bytes());
         sent.push(b'\n');
     }
     let Nonces { start, end } = nonces;
-    let length = script.len() + start.len();
-    for line in [
-        &format!(": deploy-boot; {}", one_line(SUPERVISOR)),
-        end,
-        &one_line(RUNNER),
-        start,
-        &length.to_string(),
-    ] {
-        sent.extend_from_slice(line.as_bytes());
-        sent.push(b'\n');
-    }
-    sent.extend_from_slice(script.as_bytes());
     // The proof that the script is whole.
-    sent.extend_from_slice(start.as_bytes());
+    let proof = format!("{MARK}{start}");
+    let length = script.len() + proof.len();
+    let head = format!("{BOOT}{MARK}{end}\n{proof}\n{length}\n");
+    for part in [&head, script, &proof] {
+        sent.extend_from_slice(part.as_bytes());
+    }
     sent
 }
 
-/// A program of ours as one line: it has a command a line, and comments on lines of their own.
+/// A program of ours as one line: it has a command a line, and comments on lines of their own. It holds
+/// nothing that any login shell would change between single quotes: neither a quote nor `!`, `\` or a line
+/// feed.
 fn one_line(program: &str) -> String {
     let lines = program.lines().filter(|line| !line.starts_with('#'));
     lines.collect::<Vec<_>>().join("; ")
@@ -95,7 +90,10 @@ mod tests {
 
     #[test]
     fn no_login_shell_changes_the_command_line() {
-        assert!(!LISTEN.contains(['\'', '!', '\\', '\n']));
+        for program in [SUPERVISOR, RUNNER] {
+            let line = one_line(program);
+            assert!(!line.contains(['\'', '!', '\\', '\n']), "{line}");
+        }
     }
 
     #[test]
@@ -110,7 +108,6 @@ mod tests {
         let nonces = Nonces { start: "aa".to_owned(), end: "bb".to_owned() };
         let sent = preamble(None, &nonces, "echo\nx\n");
         let text = String::from_utf8(sent).unwrap();
-        assert!(text.ends_with("\naa\n9\necho\nx\naa"), "{text}");
-        assert_eq!(text.lines().count(), 8);
+        assert_eq!(text, "deploy-boot \x1ebb\n\x1eaa\n10\necho\nx\n\x1eaa");
     }
 }

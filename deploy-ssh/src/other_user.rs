@@ -2,6 +2,8 @@
 
 use deploy_core::Secret;
 
+use crate::bootstrap::BOOT;
+
 /// Runs commands as another user of the host, by `sudo` or by `su`.
 ///
 /// The whole script runs as that user, and is signalled as that user. A password goes over standard
@@ -52,7 +54,7 @@ impl Become {
         }
         let refused = |password: &Secret| {
             let password = password.expose();
-            password.contains(['\n', '\0']) || password.starts_with(": deploy-boot;")
+            password.contains(['\n', '\0']) || password.starts_with(BOOT)
         };
         let refused = self.password.as_ref().is_some_and(refused);
         refused.then_some("the password for becoming another user is one line")
@@ -91,7 +93,7 @@ mod tests {
             assert!(Become::sudo(bad).fault().is_some(), "{bad}");
             assert!(Become::su(bad).fault().is_some(), "{bad}");
         }
-        for bad in ["a\nb", "a\0b", ": deploy-boot; rm"] {
+        for bad in ["a\nb", "a\0b", "deploy-boot rm"] {
             assert!(Become::su("root").with_password(Secret::new(bad)).fault().is_some());
         }
     }

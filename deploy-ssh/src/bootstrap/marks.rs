@@ -1,7 +1,7 @@
 //! Finding the marks of a run in a stream of any bytes, and passing on the rest unharmed.
 
 /// The first byte of a mark: "record separator", which is rare in what commands write.
-const MARK: u8 = 0x1e;
+pub(super) const MARK: char = '\x1e';
 
 /// The longest word in a mark.
 const LONGEST_WORD: usize = 20;
@@ -51,7 +51,7 @@ enum Found {
 
 impl Marks {
     pub(crate) fn new(start: &str, end: &str) -> Self {
-        let mark = |nonce: &str| [&[MARK], nonce.as_bytes(), b" "].concat();
+        let mark = |nonce: &str| format!("{MARK}{nonce} ").into_bytes();
         Self {
             start: mark(start),
             end: mark(end),
@@ -97,7 +97,7 @@ impl Marks {
         let mut from = 0;
         while self.place != Place::After {
             let mark = if self.place == Place::Before { &self.start } else { &self.end };
-            let Some(at) = rest[from..].iter().position(|&byte| byte == MARK) else { break };
+            let Some(at) = rest[from..].iter().position(|&byte| byte == MARK as u8) else { break };
             let at = from + at;
             match look(mark, &rest[at..]) {
                 Found::None => from = at + 1,

@@ -2,9 +2,9 @@
 IFS= read -r deploy_n
 IFS= read -r deploy_l
 deploy_s=$(head -c "$deploy_l" 2>/dev/null || dd bs=1 count="$deploy_l" 2>/dev/null)
-case $deploy_s in *"$deploy_n") ;; *) exit 125 ;; esac
-deploy_s=${deploy_s%"$deploy_n"}
-printf "\036%s %s\n" "$deploy_n" "${1:-$$}"
-printf "\036%s %s\n" "$deploy_n" "${1:-$$}" >&2
+deploy_t=${deploy_s%"$deploy_n"}
+[ ${#deploy_t} -lt ${#deploy_s} ] || exit 125
+echo "$deploy_n ${1:-$$}"
+echo "$deploy_n ${1:-$$}" >&2
 set --
-eval "unset deploy_n deploy_l deploy_s; $deploy_s"
+eval "unset deploy_n deploy_l deploy_s deploy_t; $deploy_t"
