@@ -43,9 +43,9 @@
 //!   current again and with `DEPLOY_ROLLBACK=1`, so that services start from it.
 //! - **Hooks** run by `sh -c` in a process group of their own, with a log file as their output. What
 //!   comes live is cut at 64 KiB a step. A daemon that a hook starts lives on and holds nothing.
-//! - **A hook has a watcher**, a process in a group of its own: it passes the log on, and ends the hook when its
+//! - **Hooks have a watcher**, a process in a group of its own: it passes the log of each on, and ends one when its
 //!   time is over, or when the program was killed and can do it no more.
-//! - **A hook's log is bounded** by its watcher: found with more than 16 MiB, it is emptied; its
+//! - **A hook's log is bounded** by the watcher: found with more than 16 MiB, it is emptied; its
 //!   first MiB stays beside it in `….log.head`, its last in `….log.cut`. The hook is neither stopped nor slowed, so
 //!   between two looks, at most half a second apart, it may write more. A daemon's later output is not ours
 //!   to follow.

@@ -4,6 +4,8 @@
 log=
 log_prefix=
 forwarded=0
+watcher=
+watched=0
 
 # hooks <point> <directory> <release> <the one before>: the hooks of a point; the first that fails ends
 # it. A failure is in $hook_code and $hook_message.
@@ -55,10 +57,18 @@ hook() {
     return 1
 }
 
-# watch_hook <hook> <seconds>. What proves our words is in no list of processes.
+# watch_hook <hook> <seconds>: by the watcher of the hook before, where there is one.
 watch_hook() {
+    watched=$((watched + 1))
+    { echo "$offset $forwarded" >"$work/passed-$name"; } 2>/dev/null
+    if [ -n "$watcher" ] && tell_watcher "$@" 2>/dev/null && kill -CONT "$watcher" 2>/dev/null; then
+        return
+    fi
+    # There is none, it was killed, or the disk is full.
+    stop_watching
+    # What proves our words is in no list of processes.
     set -- sh -c "$common_program$watch_program" watch $$ "$1" "$2" "$way" "$hook_user" "$input" \
-        "$work" "$step" "$followed" "$offset" "$forwarded" "$name"
+        "$work" "$step" "$followed" "$offset" "$forwarded" "$name" "$watched"
     if [ -n "$group" ]; then
         DEPLOY_NONCE=$nonce "$group" "$@" </dev/null 2>/dev/null 3<&- &
     else
@@ -69,18 +79,37 @@ watch_hook() {
     watcher=$!
 }
 
-# take_over: the hook has ended, and what its watcher has not passed on is passed on here. One that ends a
-# hook that is late goes on until nothing is left of it.
-take_over() {
-    [ -e "$late" ] || { true >"$work/ended-$name"; kill -TERM "$watcher"; } 2>/dev/null
+# tell_watcher <hook> <seconds>: in a file, which is whole when its last line is.
+tell_watcher() {
+    printf '%s\n' "$1 $2 $offset $forwarded $step $name" "$followed" "$input" "whole $way $hook_user" \
+        >"$work/watch-$watched"
+}
+
+# stop_watching: it goes when it has finished its frame; one that ends a hook that is late goes by itself, when
+# nothing is left of it.
+stop_watching() {
+    [ -n "$watcher" ] || return 0
+    [ -e "$late" ] || kill -TERM "$watcher" 2>/dev/null
     # A signal may end a wait before its time, and two must not write at once.
     while kill -0 "$watcher" 2>/dev/null; do wait "$watcher"; done 2>/dev/null
-    if { read -r before so_far <"$work/passed-$name"; } 2>/dev/null && is_number "$so_far"; then
-        offset=$before forwarded=$so_far
-    elif [ -e "$work/passed-$name" ]; then
-        # A full disk: nothing is passed on twice.
-        size_of "$log"
-        offset=$bytes
+    watcher=
+}
+
+# how_far: what was passed on of the hook's log, unless the watcher is writing.
+how_far() {
+    { read -r before so_far <"$work/passed-$name"; } 2>/dev/null && is_number "$so_far" || return 1
+    offset=$before forwarded=$so_far
+}
+
+# take_over: the hook has ended, and what its watcher has not passed on is passed on here.
+take_over() {
+    if [ -e "$late" ] || ! { true >"$work/ended-$name"; } 2>/dev/null || ! how_far; then
+        stop_watching
+        if ! how_far && [ -e "$work/passed-$name" ]; then
+            # A full disk: nothing is passed on twice.
+            size_of "$log"
+            offset=$bytes
+        fi
     fi
     while pass_on; do :; done
     bound_log

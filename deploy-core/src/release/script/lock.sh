@@ -11,6 +11,8 @@
 locked=
 number=
 lasting=
+# Whether the last line of the history is known to be whole: the holder of a lock says so when it gives it back.
+whole=
 
 # highest_lock: the highest number in $highest, 0 when there is none.
 highest_lock() {
@@ -33,6 +35,7 @@ look_at_locks() {
         read_lock "$found" || continue
         [ "$lock_fence" -le "$seen" ] || seen=$lock_fence
     done
+    lock_state=
     [ "$highest" -gt 0 ] || return 0
     read_lock "$highest" || return 1
     [ "$lock_fence" -le "$seen" ] || seen=$lock_fence
@@ -41,7 +44,7 @@ look_at_locks() {
 # read_lock <number>: into $lock_…; fails when it has gone.
 read_lock() {
     lock_state='' lock_task='' lock_deployment='' lock_fence='' lock_reason='' lock_node='' lock_since=''
-    lock_expires='' lock_pid='' lock_place=''
+    lock_expires='' lock_pid='' lock_place='' lock_history=''
     while read -r key value; do
         case $key in
             state) lock_state=$value ;;
@@ -54,6 +57,7 @@ read_lock() {
             expires) lock_expires=$value ;;
             pid) lock_pid=$value ;;
             place) lock_place=$value ;;
+            history) lock_history=$value ;;
         esac
     done 2>/dev/null <"$deploy/lock.$1" || return 1
     # What a crash of the host tore counts as over.
@@ -107,9 +111,11 @@ claim() {
         "place $place" >"$deploy/claim.$run"
 }
 
-# read_the_time: what it is, in $since and in words in $since_text, and until when a lock of ours holds.
+# read_the_time: what it is, in $since and in words in $since_text, what the clock says then, in $since_clock, and
+# until when a lock of ours holds.
 read_the_time() {
     clock
+    since_clock=$seconds
     ours_until=$((seconds + lock_seconds))
     since=$(date -u '+%s %Y-%m-%dT%H:%M:%SZ')
     since_text=${since#* }
@@ -136,6 +142,8 @@ take_lock() {
         claim || broken "the lock could not be written"
         number=$((highest + 1))
         if said=$(ln "$deploy/claim.$run" "$deploy/lock.$number" 2>&1); then
+            whole=
+            [ "$lock_state:$lock_history" != free:whole ] || whole=yes
             highest_lock
             if [ "$highest" -eq "$number" ]; then
                 locked=yes
@@ -191,7 +199,7 @@ still_ours() {
 
 unlock() {
     if holds_lock; then
-        echo "state free" >>"$deploy/lock.$number"
+        printf '%s\n' ${whole:+"history whole"} "state free" >>"$deploy/lock.$number"
     fi
     locked=
 }

@@ -26,6 +26,7 @@ look_for_tools() {
 
 # clear_leftovers: we hold the lock, so what bears another run's name belongs to nobody. The place of our
 # release in their order is in $order: after all that have a mark, also when somebody removed the locks.
+# Those that have one are in $marked, each as <order>:<id>:<SHA-256>:<state>.
 clear_leftovers() {
     set --
     for left in "$root"/releases/.incoming-* "$root"/releases/.trash-* "$deploy"/work.* \
@@ -36,14 +37,22 @@ clear_leftovers() {
     [ $# -eq 0 ] || rm -rf "$@" 2>/dev/null
     set --
     order=$number
+    marked=
     for left in "$deploy"/marks/*; do
         left=${left##*/}
         plain "$left" || continue
         read_mark "$left"
         [ "$mark_order" -lt "$order" ] || order=$((mark_order + 1))
-        [ "$mark_state" != unfinished ] || [ "$left" = "$current" ] || set -- "$@" "$left"
+        if [ "$mark_state" = unfinished ] && [ "$left" != "$current" ]; then
+            set -- "$@" "$left"
+        else
+            marked="$marked $mark_order:$left:$mark_sha256:$mark_state"
+        fi
     done
     discard "$@"
+    for left in $stayed; do
+        marked="$marked 0:$left::unfinished"
+    done
 }
 
 # look_at_current: what current points to, in $current_link, and the release's id in $current. A release of

@@ -56,9 +56,7 @@ receive_package() {
         *) fail internal "the node gave an answer that is none" ;;
     esac
     spool=$work/package
-    # The node sends nothing more before it is asked again, so reading ahead takes nothing away.
-    head -c "$size" <&3 >"$spool" 2>"$work/said" || broken "head: $(first_said)"
-    size_of "$spool"
+    take_in
     if [ "$bytes" != "$size" ]; then
         stopped=yes
         alive
@@ -71,6 +69,29 @@ receive_package() {
         md5) finish "by MD5 and size: the host has no tool for SHA-256" ;;
         *) finish ;;
     esac
+}
+
+# take_in: what the node sends, in $spool, and how much that is, in $bytes. dd reads in larger pieces than head,
+# and says how much; one that cannot count bytes says so before it reads. The node sends nothing more
+# before it is asked again, so reading ahead takes nothing away.
+take_in() {
+    LC_ALL=C dd bs=131072 count="$size" iflag=fullblock,count_bytes <&3 >"$spool" 2>"$work/said"
+    status=$?
+    bytes=
+    blocks=
+    while read -r word _; do
+        case $word in
+            '' | *[!0-9+]*) ;;
+            *+*) blocks=$word ;;
+            *) bytes=$word ;;
+        esac
+    done <"$work/said"
+    if [ "$status" -ne 0 ]; then
+        [ -z "$blocks" ] || broken "dd: $(first_said)"
+        head -c "$size" <&3 >"$spool" 2>"$work/said" || broken "head: $(first_said)"
+        bytes=
+    fi
+    [ -n "$bytes" ] || size_of "$spool"
 }
 
 verify_package() {
@@ -111,7 +132,8 @@ unpack_package() {
         zip) run unzip -q -o "$spool" -d "$incoming" ;;
         single) run cp "$spool" "$incoming/$file_name" && chmod 755 "$incoming/$file_name" ;;
     esac || { alive; broken "unpacking: $(first_said)"; }
-    [ "$keep_packages" -gt 0 ] || rm -f "$spool"
+    # Its room is free at once.
+    [ "$keep_packages" -gt 0 ] || [ "$spool" = "$kept" ] || true >"$spool"
     [ -z "$plain_modes" ] || return 0
     # The same modes as in process, whatever the tool made of them.
     run chmod -R u+rwX,go-w,a-s,-t "$incoming" || { alive; broken "chmod: $(first_said)"; }

@@ -12,10 +12,15 @@ put() {
     "$@"
 }
 
+# take_turn: whether the log is ours to pass on and to cut.
+take_turn() {
+    true
+}
+
 # pass_on: passes on what $followed has beyond $offset; fails when that is nothing.
 pass_on() {
     size_of "$followed"
-    [ "$bytes" -gt "$offset" ] || return 1
+    [ "$bytes" -gt "$offset" ] && take_turn || return 1
     room=$((65536 - forwarded))
     if [ "$room" -le 0 ]; then
         offset=$bytes
@@ -43,7 +48,7 @@ pass_on() {
 # lost with what was between.
 bound_log() {
     size_of "$followed"
-    [ "$bytes" -gt 16777216 ] || return 0
+    [ "$bytes" -gt 16777216 ] && take_turn || return 0
     # What writes so much is looked at again in a moment.
     pause=0.05
     [ -e "$followed.head" ] || head -c 1048576 "$followed" >"$followed.head" 2>/dev/null

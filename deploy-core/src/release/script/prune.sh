@@ -14,17 +14,18 @@ prune() {
             alone="$alone $entry"
         fi
     done
-    for entry in "$deploy"/marks/*; do
-        entry=${entry##*/}
-        plain "$entry" || continue
-        read_mark "$entry"
-        # What came after us is another program's to judge, which has the lock by now.
-        [ "$mark_order" -le "$order" ] || continue
-        case $mark_state in
-            good) add_good "$entry" ;;
-            *) doom "$entry" ;;
+    # What came since we looked is another program's to judge, which has the lock by now.
+    for entry in $marked; do
+        id=${entry#*:}
+        id=${id%%:*}
+        [ "$id" != "$release" ] && [ -f "$deploy/marks/$id" ] || continue
+        case $id:$entry in
+            "$undone":*) doom "$id" ;;
+            *:good) add_good "${entry%:good}" ;;
+            *) doom "$id" ;;
         esac
     done
+    add_good "$order:$release:$sha256"
     last_good=
     for good in $goods; do
         entry=${good#*:}
@@ -44,14 +45,14 @@ prune() {
     finish "$note${note:+${alone:+; }}${alone:+left alone:$alone}"
 }
 
-# add_good <release>: whose mark was read, among $goods, of which the newest is first: <order>:<id>:<SHA-256>.
+# add_good <order>:<id>:<SHA-256>: among $goods, of which the newest is first.
 add_good() {
     newer=
     for good in $goods; do
-        [ "${good%%:*}" -gt "$mark_order" ] || break
+        [ "${good%%:*}" -gt "${1%%:*}" ] || break
         newer="$newer$good "
     done
-    goods="$newer$mark_order:$1:$mark_sha256 ${goods#"$newer"}"
+    goods="$newer$1 ${goods#"$newer"}"
 }
 
 # doom <release>: it is to go, unless it is of use yet.

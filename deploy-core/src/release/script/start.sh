@@ -54,6 +54,7 @@ clear_up() {
 # leave <status>: the last words.
 leave() {
     stop_listening
+    stop_watching
     if holds_lock; then
         [ -n "$served" ] || write_history
         serves_still || look_at_current

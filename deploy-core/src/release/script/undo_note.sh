@@ -21,10 +21,14 @@ drop_undo() {
 }
 
 # forget_undo: a new release is about to be switched to, and any rollback is over. What it was to undo
-# stays undone, also when the crash that interrupted it came before the mark.
+# stays undone, also when the crash that interrupted it came before the mark; it is in $undone then.
+undone=
 forget_undo() {
     read_undo
     [ -n "$undo_release" ] || return 0
-    [ "$undo_release" = "$release" ] || [ "$undo_release" = "$current" ] || remark "$undo_release" failed
+    if [ "$undo_release" != "$release" ] && [ "$undo_release" != "$current" ]; then
+        undone=$undo_release
+        remark "$undone" failed
+    fi
     drop_undo || broken "the note of a rollback could not be removed"
 }

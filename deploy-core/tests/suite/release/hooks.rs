@@ -1,7 +1,9 @@
 //! Hooks: what they learn, what they write, what they leave behind, and how they end.
 
+use std::time::Duration;
+
 use deploy_core::FailureCode;
-use deploy_core::model::{HostStatus, Requirement};
+use deploy_core::model::{Hook, HostStatus, Requirement};
 
 use super::fixture::{Host, Package, Watched, hook};
 
@@ -9,6 +11,12 @@ use super::fixture::{Host, Package, Watched, hook};
 pub(crate) fn runs(pid: &str) -> bool {
     std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()))
         .is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// A hook that says something, and goes on for longer than it may, with a process that hears no TERM.
+fn stubborn() -> Hook {
+    let deaf = "trap \"\" TERM; echo $$ >>\"$DEPLOY_ROOT/pids\"; while :; do sleep 1; done";
+    hook(&format!("sh -c '{deaf}' & echo waiting; wait")).with_timeout(Duration::from_secs(1))
 }
 
 on_every_host! {
@@ -116,15 +124,72 @@ on_every_host! {
 
     a_hook_that_hangs_is_ended_with_all_it_started(host) {
         let package = Package::version("one");
+        // The first hook, one that comes later, and the first after one that was late, of which nothing is left.
+        let gone = "while read -r pid; do ! grep -qs ') [^Z]' /proc/$pid/stat || exit 9; done <\"$DEPLOY_ROOT/pids\"";
+        for (number, id) in (1..).zip(["d1", "d2"]) {
+            let mut task = host.task(id, number, &package);
+            let before = &mut task.release.hooks.before_switch;
+            if number > 1 {
+                before.push(hook("true"));
+            }
+            before.push(stubborn());
+            task.release.hooks.on_failure = vec![hook(gone), stubborn()];
+            let result = host.deploy(&package, &task).await;
+            assert_eq!(result.status, HostStatus::Failed, "{result:?}");
+            let failure = result.failure.unwrap();
+            assert_eq!(failure.code, FailureCode::HookTimedOut);
+            assert_eq!(failure.output.as_deref(), Some("waiting\n"));
+            let further: Vec<_> = result.further.iter().map(|failure| failure.code).collect();
+            assert_eq!(further, [FailureCode::HookTimedOut], "{:?}", result.further);
+            for pid in host.read("pids").lines() {
+                assert!(!runs(pid));
+            }
+            host.assert_tidy();
+        }
+    }
+
+    a_hook_is_ended_when_the_watcher_of_those_before_was_killed(host) {
+        let package = Package::version("one");
         let mut task = host.task("d1", 1, &package);
-        let stubborn = "sh -c 'trap \"\" TERM; echo $$ > \"$DEPLOY_ROOT/pid\"; while :; do sleep 1; done' & echo waiting; wait";
-        task.release.hooks.before_switch = vec![hook(stubborn).with_timeout(std::time::Duration::from_secs(1))];
-        let result = host.deploy(&package, &task).await;
-        assert_eq!(result.status, HostStatus::Failed, "{result:?}");
-        let failure = result.failure.unwrap();
-        assert_eq!(failure.code, FailureCode::HookTimedOut);
-        assert_eq!(failure.output.as_deref(), Some("waiting\n"));
-        assert!(!runs(&host.read("pid")));
+        // Its parent is the program, which has started the watcher, or is about to.
+        let killer = "until for process in /proc/[0-9]*; do
+                case $(tr '\\0' ' ' <$process/cmdline 2>/dev/null) in *\" watch $PPID \"*) break ;; esac
+                false
+            done; do sleep 0.1; done
+            kill -KILL ${process#/proc/}";
+        task.release.hooks.before_switch = vec![hook(killer)];
+        task.release.hooks.after_switch = vec![stubborn()];
+        let failure = host.deploy(&package, &task).await.failure.unwrap();
+        assert_eq!(failure.code, FailureCode::HookTimedOut, "{failure:?}");
+        host.assert_tidy();
+    }
+
+    a_hook_is_ended_when_its_watcher_could_not_be_told_of_it(host) {
+        let package = Package::version("one");
+        let mut task = host.task("d1", 1, &package);
+        task.release.hooks.before_switch = vec![hook("cd \"$DEPLOY_ROOT\"/.deploy/work.* && mkdir watch-2")];
+        task.release.hooks.after_switch = vec![stubborn()];
+        let failure = host.deploy(&package, &task).await.failure.unwrap();
+        assert_eq!(failure.code, FailureCode::HookTimedOut, "{failure:?}");
+        host.assert_tidy();
+    }
+
+    all_that_many_hooks_write_comes_once_and_in_order(host) {
+        let package = Package::version("one");
+        let mut task = host.task("d1", 1, &package);
+        // They end around the moments at which their watcher looks, and some say what it is to hear.
+        let pauses = ["0", "0.04", "0.05", "0.06", "0.1", "0.15", "0.2", "0.36"];
+        let hooks = (0..24).map(|number| {
+            let pause = pauses[number % pauses.len()];
+            hook(&format!("echo begin {number}; sleep {pause}; echo end {number}"))
+        });
+        task.release.hooks.before_switch = hooks.clone().take(12).collect();
+        task.release.hooks.after_switch = hooks.skip(12).collect();
+        let watched = Watched::new(&task);
+        let result = host.deploy_watched(&package, &task, &watched).await;
+        assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
+        let expected = (0..24).map(|number| format!("begin {number}\nend {number}\n"));
+        assert_eq!(watched.output(), expected.collect::<String>());
         host.assert_tidy();
     }
 
@@ -207,7 +272,7 @@ on_every_host! {
             done
             echo the end
             exit 3";
-        task.release.hooks.after_switch = vec![hook(much).with_timeout(std::time::Duration::from_secs(100))];
+        task.release.hooks.after_switch = vec![hook(much).with_timeout(Duration::from_secs(100))];
         let failure = host.deploy(&package, &task).await.failure.unwrap();
         assert_eq!(failure.message, "hook 1 ended with status 3", "it was neither killed nor held up");
         assert!(failure.output.unwrap().ends_with("round 2\nthe end\n"));
@@ -223,14 +288,19 @@ on_every_host! {
     output_comes_while_the_hook_runs(host) {
         let package = Package::version("one");
         let mut task = host.task("d1", 1, &package);
-        task.release.hooks.after_switch = vec![hook("echo first; until [ -e \"$DEPLOY_ROOT/go\" ]; do sleep 0.1; done; echo second")];
+        let waiting = hook("echo \"$DEPLOY_HOOK\"; until [ -e \"$DEPLOY_ROOT/$DEPLOY_HOOK\" ]; do sleep 0.1; done; echo over");
+        task.release.hooks.before_switch = vec![waiting.clone()];
+        task.release.hooks.after_switch = vec![waiting];
         let watched = Watched::new(&task);
-        let ((), result) = tokio::join!(
-            async { watched.until_output("first\n").await; std::fs::write(host.root.join("go"), "").unwrap(); },
-            host.deploy_watched(&package, &task, &watched),
-        );
+        let answer = async {
+            for name in ["before_switch", "after_switch"] {
+                watched.until_output(&format!("{name}\n")).await;
+                std::fs::write(host.root.join(name), "").unwrap();
+            }
+        };
+        let ((), result) = tokio::join!(answer, host.deploy_watched(&package, &task, &watched));
         assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
-        assert_eq!(watched.output(), "first\nsecond\n");
+        assert_eq!(watched.output(), "before_switch\nover\nafter_switch\nover\n");
     }
 }
 

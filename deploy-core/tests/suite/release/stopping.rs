@@ -36,7 +36,10 @@ fn held_at(host: &Host, step: Step, package: &Package) -> ReleaseTask {
         || hook("[ -n \"$DEPLOY_ROLLBACK\" ] || sleep 600").with_timeout(Duration::from_secs(900));
     match step {
         Step::BeforeSwitch => task.release.hooks.before_switch = vec![once()],
-        Step::AfterSwitch => task.release.hooks.after_switch = vec![once()],
+        Step::AfterSwitch => {
+            task.release.hooks.before_switch = vec![hook("true")];
+            task.release.hooks.after_switch = vec![once()];
+        }
         Step::Probe => {
             let mut monitor = Monitor::new("http://h/").unwrap();
             monitor.timeout = Duration::from_secs(900);

@@ -170,13 +170,36 @@ async fn with_md5_alone_that_and_the_size_are_compared_and_it_is_said() {
 async fn md5_refuses_other_bytes_too() {
     let tools = tools(&[NEEDED, &["md5sum"]].concat());
     // As if the bytes were changed on the way, behind the digest of what came.
-    fs::remove_file(tools.path().join("head")).unwrap();
-    add(&tools, "head", "#!/bin/sh\n/usr/bin/head \"$@\" | /usr/bin/tr '\\0' '\\1'\n");
+    fs::remove_file(tools.path().join("dd")).unwrap();
+    add(&tools, "dd", "#!/bin/sh\n/usr/bin/dd \"$@\" | /usr/bin/tr '\\0' '\\1'\n");
     let (result, _, host) = released_with(&tools).await;
     let failure = result.failure.unwrap();
     assert_eq!(failure.code, FailureCode::DigestMismatch);
     assert!(failure.message.contains("the MD5"), "{failure}");
     assert_eq!(host.current(), None);
+    host.assert_tidy();
+}
+
+#[tokio::test]
+async fn a_dd_that_cannot_count_bytes_leaves_it_to_head() {
+    let tools = tools(&[NEEDED, &["sha256sum"]].concat());
+    fs::remove_file(tools.path().join("dd")).unwrap();
+    let dd = "#!/bin/sh\ncase \"$*\" in *iflag=*) echo 'dd: what is iflag?' >&2; exit 1 ;; esac\n\
+        exec /usr/bin/dd \"$@\"\n";
+    add(&tools, "dd", dd);
+    let (result, _, host) = released_with(&tools).await;
+    assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
+    host.assert_tidy();
+}
+
+#[tokio::test]
+async fn what_dd_says_in_another_language_is_as_good() {
+    let tools = tools(&[NEEDED, &["sha256sum"]].concat());
+    fs::remove_file(tools.path().join("dd")).unwrap();
+    let dd = "#!/bin/sh\n/usr/bin/dd \"$@\" 2>/dev/null\nstatus=$?\necho 'es waren 7' >&2\nexit $status\n";
+    add(&tools, "dd", dd);
+    let (result, _, host) = released_with(&tools).await;
+    assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
     host.assert_tidy();
 }
 
