@@ -81,7 +81,7 @@ watch_hook() {
 
 # tell_watcher <hook> <seconds>: in a file, which is whole when its last line is.
 tell_watcher() {
-    printf '%s\n' "$1 $2 $offset $forwarded $step $name" "$followed" "$input" "whole $way $hook_user" \
+    printf '%s\n' "$1 $2 $offset $forwarded $step $name" "$followed" "$input" "whole ${way:+$way $hook_user}" \
         >"$work/watch-$watched"
 }
 
@@ -89,7 +89,8 @@ tell_watcher() {
 # nothing is left of it.
 stop_watching() {
     [ -n "$watcher" ] || return 0
-    [ -e "$late" ] || kill -TERM "$watcher" 2>/dev/null
+    # A signal that comes right after the start is lost in some shells, so a file says the same.
+    [ -e "$late" ] || { true >"$work/go-$watcher"; kill -TERM "$watcher"; } 2>/dev/null
     # A signal may end a wait before its time, and two must not write at once.
     while kill -0 "$watcher" 2>/dev/null; do wait "$watcher"; done 2>/dev/null
     watcher=

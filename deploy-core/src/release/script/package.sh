@@ -87,7 +87,8 @@ take_in() {
         esac
     done <"$work/said"
     if [ "$status" -ne 0 ]; then
-        [ -z "$blocks" ] || broken "dd: $(first_said)"
+        alive
+        [ -z "$blocks" ] && [ "$status" -lt 128 ] || broken "dd: $(first_said)"
         head -c "$size" <&3 >"$spool" 2>"$work/said" || broken "head: $(first_said)"
         bytes=
     fi

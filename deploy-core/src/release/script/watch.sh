@@ -125,10 +125,12 @@ begin_watch
 while :; do
     woken=
     if ! kill -0 "$program" 2>/dev/null; then
+        [ -n "$hook" ] || take_next
         [ -z "$hook" ] || signal_group KILL "$hook"
         [ -z "$writer" ] || kill -KILL "$writer" 2>/dev/null
         go
     fi
+    [ ! -e "$work/go-$$" ] || over=yes
     if [ -n "$hook" ] && { has_ended || [ -n "$late" ]; }; then
         while [ -n "$writer" ] && kill -0 "$writer" 2>/dev/null; do wait "$writer"; done
         writer=
@@ -144,7 +146,7 @@ while :; do
         continue
     fi
     clock
-    if [ "$seconds" -ge "$until" ] && take_turn; then
+    if [ "$seconds" -ge "$until" ] && { take_turn || ! has_ended; }; then
         late=yes
         echo late >"$work/late-$name"
         end_group "$hook"
