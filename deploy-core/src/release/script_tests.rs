@@ -128,18 +128,10 @@ fn the_program_stays_small() {
 
 #[test]
 fn a_frame_whose_bytes_have_gone_is_not_begun() {
-    let dir = tempfile::tempdir().unwrap();
     let then = "work=. nonce=n step=unpack\nput frame 5 2>/dev/null\nsay step unpack end";
-    for shell in [&["dash"][..], &["bash"], &["busybox", "sh"]] {
-        let output = Command::new(shell[0])
-            .args(&shell[1..])
-            .args(["-c", &(SHARED.map(code).concat() + then)])
-            .current_dir(dir.path())
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(said, "@deploy n step unpack end\n", "{shell:?}");
-    }
+    by_every_shell(&(SHARED.map(code).concat() + then), |said| {
+        assert_eq!(said, "@deploy n step unpack end\n");
+    });
 }
 
 /// A hook that writes without end, its watcher, whose words nobody takes, and what stands for the program.
@@ -191,4 +183,83 @@ fn a_watcher_does_its_duties_when_nobody_takes_what_it_says() {
             }
         }
     }
+}
+
+/// What three shells make of a piece of the program, with a directory of their own to work in.
+fn by_every_shell(piece: &str, judge: impl Fn(&str)) {
+    for shell in [&["dash"][..], &["bash"], &["busybox", "sh"]] {
+        let dir = tempfile::tempdir().unwrap();
+        let output = Command::new(shell[0])
+            .args(&shell[1..])
+            .args(["-c", piece])
+            .env("UNDER", shell.join(" "))
+            .current_dir(dir.path())
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        judge(&String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn a_time_is_told_without_a_process() {
+    let day = 86_400;
+    let around = |second: i64| [second - 1, second, second + 1];
+    // The ends of years with and without a leap day, of February in them, and of centuries.
+    let special = [0, 59, 60, 365, 11_016, 11_017, 19_782, 19_783, 47_541, 47_542, 146_097]
+        .into_iter()
+        .flat_map(|days| around(days * day));
+    let spread = (0..400).map(|n| n * 25_000_003);
+    let seconds: Vec<i64> = special.chain(spread).filter(|second| *second >= 0).collect();
+    let told = |second: &i64| jiff::Timestamp::from_second(*second).unwrap().to_string() + "\n";
+    let expected: String = seconds.iter().map(told).collect();
+    let history = code(include_str!("script/history.sh"));
+    let calls: String = seconds.iter().map(|second| format!("in_words {second}\n")).collect();
+    by_every_shell(&format!("ask() {{ \"$@\"; }}\n{history}{calls}"), |said| {
+        assert_eq!(said, expected);
+    });
+}
+
+/// A watcher of a first hook, with a second one announced; what still runs when it has gone. `before` says what there
+/// is when it starts.
+fn watch_two(before: &str) -> String {
+    let mut script = String::new();
+    assign(&mut script, "watch", &(SHARED.map(code).concat() + &code(WATCH))).unwrap();
+    script.push_str(
+        "for name in first second; do
+            setsid sleep 1000 </dev/null >/dev/null 2>&1 &
+            eval $name=$!
+            until grep -q '^sleep' /proc/$!/cmdline; do sleep 0.01; done
+        done
+        sleep 1000 </dev/null >/dev/null 2>&1 &
+        program=$!
+        true >log
+        printf '%s\\n' \"$second 1000 0 0 step two\" log /dev/null 'whole ' >watch-2\n",
+    );
+    script.push_str(before);
+    script.push_str(
+        "DEPLOY_NONCE=n $UNDER -c \"$watch\" watch $program $first 1000 '' '' /dev/null . step log 0 0 one 1
+        # What was killed takes a moment to go.
+        tries=0
+        while [ $((tries += 1)) -lt ${moments:-1} ] && grep -qs ') [^Z]' /proc/$second/stat; do sleep 0.05; done
+        for hook in $first $second; do
+            if grep -qs ') [^Z]' /proc/$hook/stat; then echo runs; else echo ended; fi
+            kill -KILL $hook 2>/dev/null
+        done
+        kill -KILL $program 2>/dev/null",
+    );
+    script
+}
+
+#[test]
+fn a_watcher_ends_the_hook_that_it_had_not_read_of_when_the_program_was_killed() {
+    // What the first hook left behind is a daemon, and lives on.
+    let before = "moments=400; true >ended-one; kill -KILL $program; wait $program 2>/dev/null\n";
+    by_every_shell(&watch_two(before), |said| assert_eq!(said, "runs\nended\n"));
+}
+
+#[test]
+fn a_watcher_goes_by_a_file_when_it_did_not_hear_the_signal() {
+    let before = "watch='true >go-$$'\"\n$watch\"\n";
+    by_every_shell(&watch_two(before), |said| assert_eq!(said, "runs\nruns\n"));
 }

@@ -121,36 +121,48 @@ take_next() {
     begin_watch
 }
 
+# leave_it: the hook has ended. What is being written is written first.
+leave_it() {
+    while [ -n "$writer" ] && kill -0 "$writer" 2>/dev/null; do wait "$writer"; done
+    writer=
+    give_turn
+    hook=
+    pause=0.05
+}
+
+# catch_up: leaves hooks that have ended, up to the one that runs.
+catch_up() {
+    while [ -n "$hook" ] || take_next; do
+        has_ended || return 0
+        leave_it
+    done
+}
+
 begin_watch
 while :; do
     woken=
+    [ ! -e "$work/go-$$" ] || over=yes
     if ! kill -0 "$program" 2>/dev/null; then
-        [ -n "$hook" ] || take_next
-        [ -z "$hook" ] || signal_group KILL "$hook"
+        # Nobody takes what we say.
         [ -z "$writer" ] || kill -KILL "$writer" 2>/dev/null
+        catch_up
+        [ -z "$hook" ] || signal_group KILL "$hook"
         go
     fi
-    [ ! -e "$work/go-$$" ] || over=yes
-    if [ -n "$hook" ] && { has_ended || [ -n "$late" ]; }; then
-        while [ -n "$writer" ] && kill -0 "$writer" 2>/dev/null; do wait "$writer"; done
-        writer=
-        give_turn
-        hook=
-        pause=0.05
-    fi
-    [ -z "$over$late" ] || go
-    if [ -n "$hook" ] || take_next; then
-        meanwhile
-    else
+    catch_up
+    [ -z "$over" ] || go
+    if [ -z "$hook" ]; then
         rest
         continue
     fi
+    meanwhile
     clock
     if [ "$seconds" -ge "$until" ] && { take_turn || ! has_ended; }; then
         late=yes
         echo late >"$work/late-$name"
         end_group "$hook"
-    else
-        rest
+        leave_it
+        go
     fi
+    rest
 done

@@ -148,6 +148,19 @@ on_every_host! {
         }
     }
 
+    a_later_hook_of_our_own_user_is_asked_to_end_first(host) {
+        let package = Package::version("one");
+        let mut task = host.task("d1", 1, &package);
+        let me = std::process::Command::new("id").arg("-un").output().unwrap().stdout;
+        let me = String::from_utf8(me).unwrap().trim().parse().unwrap();
+        let polite = hook("trap 'echo heard; exit' TERM; sleep 600 & wait").with_timeout(Duration::from_secs(1));
+        task.release.hooks.before_switch = vec![hook("true"), polite.with_user(me)];
+        let failure = host.deploy(&package, &task).await.failure.unwrap();
+        assert_eq!(failure.code, FailureCode::HookTimedOut, "{failure:?}");
+        assert_eq!(failure.output.as_deref(), Some("heard\n"));
+        host.assert_tidy();
+    }
+
     a_hook_is_ended_when_the_watcher_of_those_before_was_killed(host) {
         let package = Package::version("one");
         let mut task = host.task("d1", 1, &package);

@@ -193,6 +193,17 @@ async fn a_dd_that_cannot_count_bytes_leaves_it_to_head() {
 }
 
 #[tokio::test]
+async fn a_dd_that_was_ended_is_not_followed_by_head() {
+    let tools = tools(&[NEEDED, &["sha256sum"]].concat());
+    fs::remove_file(tools.path().join("dd")).unwrap();
+    add(&tools, "dd", "#!/bin/sh\nkill -TERM $$\n");
+    let (result, _, host) = released_with(&tools).await;
+    assert_eq!(result.failure.unwrap().code, FailureCode::HostFailed);
+    assert_eq!(host.current(), None);
+    host.assert_tidy();
+}
+
+#[tokio::test]
 async fn what_dd_says_in_another_language_is_as_good() {
     let tools = tools(&[NEEDED, &["sha256sum"]].concat());
     fs::remove_file(tools.path().join("dd")).unwrap();
