@@ -108,6 +108,25 @@ on_every_host! {
         host.assert_tidy();
     }
 
+    a_line_of_history_that_a_crash_tore_is_ended_first(host) {
+        let package = Package::version("one");
+        host.deploy(&package, &host.task("d1", 1, &package)).await;
+        // The crash came while the line was written, so that the lock was not given back.
+        let (history, lock) = (host.root.join(".deploy/history.jsonl"), host.root.join(".deploy/lock.1"));
+        let given_back = "history whole\nstate free\n";
+        let held = fs::read_to_string(&lock).unwrap().replace(given_back, "");
+        fs::write(&lock, held).unwrap();
+        fs::write(&history, fs::read_to_string(&history).unwrap() + "{\"business\":\"b").unwrap();
+        for (id, number) in [("d2", 2), ("d3", 3)] {
+            let result = host.deploy(&package, &host.task(id, number, &package)).await;
+            assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
+        }
+        let lines = fs::read_to_string(&history).unwrap();
+        let deployment = |line| Some(serde_json::from_str::<serde_json::Value>(line).ok()?["deployment"].clone());
+        let seen: Vec<_> = lines.lines().map(deployment).collect();
+        assert_eq!(seen, [Some("d1".into()), None, Some("d2".into()), Some("d3".into())], "{lines}");
+    }
+
     a_lock_that_a_crash_tore_is_taken_over(host) {
         let package = Package::version("one");
         fs::create_dir_all(host.root.join(".deploy")).unwrap();

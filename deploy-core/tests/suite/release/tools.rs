@@ -35,6 +35,12 @@ pub(crate) fn add(tools: &TempDir, name: &str, text: &str) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// Puts a program in the place of dd, which is a link.
+fn replace_dd(tools: &TempDir, text: &str) {
+    fs::remove_file(tools.path().join("dd")).unwrap();
+    add(tools, "dd", text);
+}
+
 /// A release on a host that finds no tools but these; the note of its step `verify`.
 async fn released_with(tools: &TempDir) -> (HostResult, Option<String>, Host) {
     released(&Package::version("one"), tools).await
@@ -170,8 +176,7 @@ async fn with_md5_alone_that_and_the_size_are_compared_and_it_is_said() {
 async fn md5_refuses_other_bytes_too() {
     let tools = tools(&[NEEDED, &["md5sum"]].concat());
     // As if the bytes were changed on the way, behind the digest of what came.
-    fs::remove_file(tools.path().join("dd")).unwrap();
-    add(&tools, "dd", "#!/bin/sh\n/usr/bin/dd \"$@\" | /usr/bin/tr '\\0' '\\1'\n");
+    replace_dd(&tools, "#!/bin/sh\n/usr/bin/dd \"$@\" | /usr/bin/tr '\\0' '\\1'\n");
     let (result, _, host) = released_with(&tools).await;
     let failure = result.failure.unwrap();
     assert_eq!(failure.code, FailureCode::DigestMismatch);
@@ -183,10 +188,9 @@ async fn md5_refuses_other_bytes_too() {
 #[tokio::test]
 async fn a_dd_that_cannot_count_bytes_leaves_it_to_head() {
     let tools = tools(&[NEEDED, &["sha256sum"]].concat());
-    fs::remove_file(tools.path().join("dd")).unwrap();
     let dd = "#!/bin/sh\ncase \"$*\" in *iflag=*) echo 'dd: what is iflag?' >&2; exit 1 ;; esac\n\
         exec /usr/bin/dd \"$@\"\n";
-    add(&tools, "dd", dd);
+    replace_dd(&tools, dd);
     let (result, _, host) = released_with(&tools).await;
     assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
     host.assert_tidy();
@@ -195,8 +199,7 @@ async fn a_dd_that_cannot_count_bytes_leaves_it_to_head() {
 #[tokio::test]
 async fn a_dd_that_was_ended_is_not_followed_by_head() {
     let tools = tools(&[NEEDED, &["sha256sum"]].concat());
-    fs::remove_file(tools.path().join("dd")).unwrap();
-    add(&tools, "dd", "#!/bin/sh\nkill -TERM $$\n");
+    replace_dd(&tools, "#!/bin/sh\nkill -TERM $$\n");
     let (result, _, host) = released_with(&tools).await;
     assert_eq!(result.failure.unwrap().code, FailureCode::HostFailed);
     assert_eq!(host.current(), None);
@@ -206,9 +209,8 @@ async fn a_dd_that_was_ended_is_not_followed_by_head() {
 #[tokio::test]
 async fn what_dd_says_in_another_language_is_as_good() {
     let tools = tools(&[NEEDED, &["sha256sum"]].concat());
-    fs::remove_file(tools.path().join("dd")).unwrap();
     let dd = "#!/bin/sh\n/usr/bin/dd \"$@\" 2>/dev/null\nstatus=$?\necho 'es waren 7' >&2\nexit $status\n";
-    add(&tools, "dd", dd);
+    replace_dd(&tools, dd);
     let (result, _, host) = released_with(&tools).await;
     assert_eq!(result.status, HostStatus::Succeeded, "{result:?}");
     host.assert_tidy();
